@@ -1,0 +1,1 @@
+"""What an adapter is: its names, its content digest, and whether it may be served."""

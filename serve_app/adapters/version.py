@@ -1,0 +1,54 @@
+"""One immutable version of an adapter: a name, a digest of its content, a local directory."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+DIGEST_CHARS = 12
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An adapter's content as it was when it was registered.
+
+    Attributes:
+        adapter: the adapter's name.
+        digest: hex SHA-256 of its two files.
+        path: absolute directory that holds them.
+        rank: LoRA rank.
+        size_bytes: bytes of the weights file.
+    """
+
+    adapter: str
+    digest: str
+    path: str
+    rank: int
+    size_bytes: int
+
+    @property
+    def short_digest(self) -> str:
+        return self.digest[:DIGEST_CHARS]
+
+    @property
+    def name(self) -> str:
+        """The name engines know it by. Content is part of it, so no cache can be stale."""
+        return f"{self.adapter}@{self.short_digest}"
+
+
+def digest_of(directory: Path) -> str:
+    """Hex SHA-256 over the config and the weights, each preceded by its length.
+
+    Raises:
+        OSError: a file is missing or unreadable.
+    """
+    whole = hashlib.sha256()
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        path = directory / name
+        whole.update(path.stat().st_size.to_bytes(8, "big"))
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                whole.update(chunk)
+    return whole.hexdigest()

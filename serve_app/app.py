@@ -1,0 +1,44 @@
+"""The Serve application: the only place where deployments are wired together."""
+
+from typing import Any
+
+from ray import serve
+from ray.serve.config import RequestRouterConfig
+from ray.serve.schema import LoggingConfig
+
+from serve_app.engine.replica import ReplicaDeployment
+from serve_app.gateway.ingress import IngressDeployment
+from serve_app.routing.router import CallRouter
+from serve_app.settings import AppSettings, parse
+
+VLLM = "serve_app.engine.vllm_engine:VllmEngine"
+MANY = 100_000
+"""Serve's own request caps stand above ours, which know what a request costs."""
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """What ``serve run configs/prod.yaml`` starts.
+
+    Raises:
+        ConfigError: naming each key that is unknown or has a bad value.
+    """
+    return assemble(parse(AppSettings, args, "args"), VLLM)
+
+
+def assemble(settings: AppSettings, engine: str) -> serve.Application:
+    """The application with the engine found at import path ``engine``."""
+    logging = LoggingConfig(encoding="JSON", enable_access_log=False)
+    replicas = ReplicaDeployment.options(
+        max_ongoing_requests=MANY,
+        request_router_config=RequestRouterConfig(request_router_class=CallRouter),
+        health_check_period_s=1,
+        health_check_timeout_s=settings.engine.hang_timeout_s + 10,
+        graceful_shutdown_timeout_s=60,
+        logging_config=logging,
+    ).bind(settings.engine, engine)
+    gateways = IngressDeployment.options(
+        max_ongoing_requests=MANY,
+        graceful_shutdown_timeout_s=60,
+        logging_config=logging,
+    )
+    return gateways.bind(settings, replicas)

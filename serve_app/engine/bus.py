@@ -1,0 +1,100 @@
+"""The replica's end of the token bus: one channel a gateway, many requests in one message.
+
+A stream a request would cost one Ray message a token. Here all output for one gateway since the
+last message leaves together, at most one message every few milliseconds.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from serve_app.routing.messages import BusMessage, News
+
+MAX_MESSAGE_BYTES = 1 << 20
+
+
+class Channel:
+    """Output waiting for one gateway. Used from one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, list[bytes]] = {}
+        self._ended: set[int] = set()
+        self._bytes = 0
+        self._filled = asyncio.Event()
+
+    def send(self, number: int, event: bytes) -> None:
+        """Queue output of a request."""
+        self._waiting.setdefault(number, []).append(event)
+        self._bytes += len(event)
+        self._filled.set()
+
+    def end(self, number: int) -> None:
+        """The request's output is complete."""
+        self._waiting.setdefault(number, [])
+        self._ended.add(number)
+        self._filled.set()
+
+    def drop(self, number: int) -> None:
+        """Forget a request nobody waits for."""
+        self._bytes -= sum(map(len, self._waiting.pop(number, ())))
+        self._ended.discard(number)
+
+    async def filled(self, timeout_s: float) -> bool:
+        """Wait until there is output; False when ``timeout_s`` passed without any."""
+        if self._waiting:
+            return True
+        self._filled.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._filled.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def take(self) -> list[tuple[int, bytes | None]]:
+        """Everything queued, one frame a request, as far as one message holds."""
+        if self._bytes > MAX_MESSAGE_BYTES:
+            return self._take_some()
+        frames: list[tuple[int, bytes | None]] = [
+            (number, b"".join(events)) for number, events in self._waiting.items() if events
+        ]
+        frames += [(number, None) for number in self._ended]
+        self._waiting.clear()
+        self._ended.clear()
+        self._bytes = 0
+        return frames
+
+    def _take_some(self) -> list[tuple[int, bytes | None]]:
+        frames: list[tuple[int, bytes | None]] = []
+        taken = 0
+        for number in list(self._waiting):
+            if taken >= MAX_MESSAGE_BYTES:
+                break
+            events = self._waiting[number]
+            while events and taken < MAX_MESSAGE_BYTES:
+                event = events.pop(0)
+                frames.append((number, event))
+                taken += len(event)
+            if not events:
+                del self._waiting[number]
+                if number in self._ended:
+                    self._ended.discard(number)
+                    frames.append((number, None))
+        self._bytes -= taken
+        return frames
+
+
+async def messages(
+    channel: Channel, news: Callable[[], News | None], gap_s: float, beat_s: float
+) -> AsyncIterator[BusMessage]:
+    """The channel's messages, for ever.
+
+    Args:
+        news: the replica's state if it is due, else None.
+        gap_s: least time between two messages; the first after a pause leaves at once.
+        beat_s: a message leaves at least this often, with or without output.
+    """
+    yield BusMessage([], news())
+    while True:
+        await channel.filled(beat_s)
+        yield BusMessage(channel.take(), news())
+        await asyncio.sleep(gap_s)

@@ -1,0 +1,163 @@
+"""The engine deployment: one process, one engine, one GPU.
+
+It answers calls, keeps the adapters they need resident, and tells gateways how it does.
+"""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from importlib import import_module
+from typing import Any
+
+from ray import serve
+
+from serve_app.engine.bus import Channel, messages
+from serve_app.engine.interface import Engine, EngineDead, Stream, Whole
+from serve_app.engine.residency import Residency
+from serve_app.engine.refusals import error_event, error_in, is_error_event, refused
+from serve_app.errors import ApiError, ReplicaLost
+from serve_app.routing.messages import BusMessage, Call, News, Reply, Subscription
+from serve_app.settings import EngineSettings
+from serve_app.telemetry.metrics import ReplicaMetrics
+
+
+class Replica:
+    """One engine behind the methods gateways call.
+
+    Args:
+        settings: what engine to start and how.
+        engine: import path ``module:Class`` of the engine, which is given the settings.
+    """
+
+    async def __init__(self, settings: EngineSettings, engine: str) -> None:
+        self._settings = settings
+        self._metrics = ReplicaMetrics()
+        self._channels: defaultdict[str, Channel] = defaultdict(Channel)
+        self._in_flight: Counter[str] = Counter()
+        self._calls: defaultdict[str, set[asyncio.Task[Any]]] = defaultdict(set)
+        self._listeners: dict[str, object] = {}
+        self._engine = _make(engine, settings)
+        await self._engine.start()
+        self._residency = Residency(self._engine, self._metrics.loaded)
+
+    async def generate(self, call: Call) -> Reply:
+        """Answer one call; what is streamed leaves over the caller's bus."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._in_flight[call.gateway] += 1
+        self._calls[call.gateway].add(task)
+        try:
+            return await self._answer(call)
+        except EngineDead:
+            return refused(ReplicaLost("The engine stopped; try again.", retry_after_s=1))
+        except ApiError as error:
+            return refused(error)
+        finally:
+            self._calls[call.gateway].discard(task)
+            self._in_flight[call.gateway] -= 1
+
+    async def _answer(self, call: Call) -> Reply:
+        async with self._residency.lease(call.version) as cold_load_s:
+            answer = await self._engine.answer(call)
+            if isinstance(answer, Whole):
+                return Reply(answer.status, answer.body, answer.usage, cold_load_s)
+            return await self._stream(call, answer, cold_load_s)
+
+    async def _stream(self, call: Call, answer: Stream, cold_load_s: float | None) -> Reply:
+        """Send events as they come. An error before the first of them is a plain refusal."""
+        channel = self._channels[call.gateway]
+        events = answer.events
+        sent = False
+        try:
+            async for event in events:
+                if is_error_event(event):
+                    error = error_in(event)
+                    if not sent:
+                        return refused(error)
+                    event = error_event(error)
+                channel.send(call.number, event)
+                sent = True
+        except BaseException:
+            channel.drop(call.number)
+            raise
+        finally:
+            await events.aclose()
+        channel.end(call.number)
+        return Reply(200, usage=answer.usage, cold_load_s=cold_load_s)
+
+    async def bus(self, subscription: Subscription) -> AsyncIterator[BusMessage]:
+        """All output for one gateway, and news of this replica, until the gateway hangs up.
+
+        What the gateway still had in flight then is aborted: nobody is left to read it.
+        """
+        gateway = subscription.gateway
+        channel = self._channels[gateway]
+        self._listeners[gateway] = stream_id = object()
+        news = NewsDesk(self._news, self._settings.news_interval_s)
+        stream = messages(
+            channel, news.due, self._settings.bus_gap_s, self._settings.news_interval_s
+        )
+        try:
+            async for message in stream:
+                self._metrics.sent(len(message.frames))
+                yield message
+        finally:
+            if self._listeners.get(gateway) is stream_id:
+                self._hang_up(gateway)
+
+    def _hang_up(self, gateway: str) -> None:
+        del self._listeners[gateway]
+        self._channels.pop(gateway, None)
+        for task in tuple(self._calls.pop(gateway, ())):
+            task.cancel()
+
+    async def hello(self, _subscription: Subscription) -> None:
+        """Answers a gateway that wants to meet the fleet."""
+
+    async def check_health(self) -> None:
+        """Raise when the engine is dead or hangs, so that Serve replaces this replica."""
+        await self._engine.check()
+        self._metrics.holds(len(self._residency.names()))
+
+    def _news(self) -> News:
+        load = self._engine.load()
+        return News(
+            holds=self._residency.names(),
+            in_flight={gateway: n for gateway, n in self._in_flight.items() if n},
+            capacity=self._engine.max_num_seqs,
+            waiting=load.waiting,
+            kv_usage=load.kv_usage,
+            alive=load.alive,
+        )
+
+    def __del__(self) -> None:
+        engine = getattr(self, "_engine", None)
+        if engine is not None:
+            engine.stop()
+
+
+class NewsDesk:
+    """Gives out the replica's news when it changed, at most once an interval."""
+
+    def __init__(self, news: Any, interval_s: float) -> None:
+        self._news = news
+        self._interval_s = interval_s
+        self._told_at = float("-inf")
+
+    def due(self) -> News | None:
+        now = time.monotonic()
+        if now - self._told_at < self._interval_s:
+            return None
+        self._told_at = now
+        news: News = self._news()
+        return news
+
+
+def _make(import_path: str, settings: EngineSettings) -> Engine:
+    module, name = import_path.split(":")
+    engine: Engine = getattr(import_module(module), name)(settings)
+    return engine
+
+
+ReplicaDeployment = serve.deployment(name="engine")(Replica)

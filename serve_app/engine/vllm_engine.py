@@ -1,0 +1,257 @@
+"""vLLM as an ``Engine``: the one file that knows vLLM's own objects and where they live.
+
+vLLM builds its OpenAI serving objects itself, from its own command-line defaults, so every option
+it takes works here; the objects are then called directly, without vLLM's HTTP server.
+"""
+
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.datastructures import State
+from starlette.requests import Request
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
+from vllm.entrypoints.pooling.embed.protocol import EmbeddingRequest
+from vllm.entrypoints.serve import create_error_response
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+from vllm.entrypoints.serve.tokenize.protocol import DetokenizeRequest, TokenizeRequest
+from vllm.lora.request import LoRARequest
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.metrics.loggers import StatLoggerBase
+
+from serve_app.adapters.names import public_name
+from serve_app.adapters.version import Version
+from serve_app.engine.interface import EngineDead, EngineLoad, Stream, Whole
+from serve_app.engine.refusals import from_vllm
+from serve_app.errors import AdapterRefused, ApiError, ConfigError, InvalidRequest, NotSupported
+from serve_app.routing.messages import Call, Operation, Usage
+from serve_app.settings import EngineSettings
+
+_MODELS: dict[Operation, TypeAdapter[Any]] = {
+    Operation.CHAT: TypeAdapter(ChatCompletionRequest),
+    Operation.COMPLETION: TypeAdapter(CompletionRequest),
+    Operation.EMBEDDING: TypeAdapter(EmbeddingRequest),
+    Operation.RESPONSE: TypeAdapter(ResponsesRequest),
+    Operation.TOKENIZE: TypeAdapter(TokenizeRequest),
+    Operation.DETOKENIZE: TypeAdapter(DetokenizeRequest),
+}
+
+
+def parse_args(settings: EngineSettings) -> Namespace:
+    """vLLM's own view of the settings, as its ``serve`` command would have parsed them.
+
+    Raises:
+        ConfigError: vLLM does not know an option or refuses its value.
+    """
+    parser = make_arg_parser(_Parser())
+    args = parser.parse_args(settings.as_vllm_arguments())
+    validate_parsed_serve_args(args)
+    return args
+
+
+class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise ConfigError(f"engine: vLLM refuses these settings: {message}")
+
+
+class VllmEngine:
+    """One ``AsyncLLM`` with LoRA on, and the serving objects around it."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._args = parse_args(settings)
+        self._base = settings.base_name
+        self._load = EngineLoad()
+
+    async def start(self) -> None:
+        """Start the engine process and build the serving objects. Takes tens of seconds."""
+        config = AsyncEngineArgs.from_cli_args(self._args).create_engine_config()
+        self.max_num_seqs: int = config.scheduler_config.max_num_seqs
+        self.max_cpu_loras: int = config.lora_config.max_cpu_loras
+        self._llm = AsyncLLM.from_vllm_config(
+            config, stat_loggers=[self._stat_logger], disable_log_stats=True
+        )
+        state = State()
+        tasks = await self._llm.get_supported_tasks()
+        await init_app_state(self._llm, state, self._args, tasks)
+        self._models = state.openai_serving_models
+        self._models.model_name = self._public_name
+        self._handlers = _handlers(state)
+
+    async def answer(self, call: Call) -> Whole | Stream:
+        """Answer with vLLM's own request models, defaults and errors."""
+        handler = self._handlers[call.operation]
+        if handler is None:
+            raise NotSupported(f"The base model does not support {call.operation} requests.")
+        request = self._request(call)
+        http = _request_for(call)
+        try:
+            answer = await handler(request, http)
+        except EngineDeadError as error:
+            raise EngineDead(str(error)) from error
+        except Exception as error:
+            answer = create_error_response(error)
+        if isinstance(answer, ErrorResponse):
+            raise self._refusal(answer)
+        if isinstance(answer, AsyncGenerator):
+            return _Events(answer, http)
+        body = answer.model_dump_json(by_alias=call.operation is Operation.RESPONSE)
+        return Whole(200, body.encode(), _usage(getattr(answer, "usage", None)))
+
+    async def load_adapter(self, version: Version, engine_id: int) -> None:
+        request = LoRARequest(version.name, engine_id, version.path)
+        try:
+            if not await self._llm.add_lora(request):
+                raise AdapterRefused(f"the engine would not load adapter {version.adapter!r}")
+        except EngineDeadError as error:
+            raise EngineDead(str(error)) from error
+        except Exception as error:
+            await self._llm.remove_lora(engine_id)
+            if isinstance(error, ApiError):
+                raise
+            raise AdapterRefused(
+                f"the engine refused adapter {version.adapter!r}: {error}"
+            ) from error
+        self._models.lora_requests[version.name] = request
+
+    async def unload_adapter(self, version: Version, engine_id: int) -> None:
+        self._models.lora_requests.pop(version.name, None)
+        try:
+            await self._llm.remove_lora(engine_id)
+        except EngineDeadError as error:
+            raise EngineDead(str(error)) from error
+
+    def load(self) -> EngineLoad:
+        if self._llm.errored:
+            return EngineLoad(alive=False)
+        return self._load
+
+    async def check(self) -> None:
+        """The engine's own word, and a question its loop must answer within the hang timeout."""
+        if self._llm.errored:
+            raise EngineDead("the engine process has stopped")
+        try:
+            async with asyncio.timeout(self._settings.hang_timeout_s):
+                await self._llm.list_loras()
+        except TimeoutError:
+            raise EngineDead(
+                f"the engine did not answer for {self._settings.hang_timeout_s:g} s"
+            ) from None
+        except EngineDeadError as error:
+            raise EngineDead(str(error)) from error
+
+    def stop(self) -> None:
+        self._llm.shutdown()
+
+    def _request(self, call: Call) -> Any:
+        model = call.version.name if call.version else self._base
+        body = {**call.body, "model": model, "request_id": call.request_id}
+        try:
+            return _MODELS[call.operation].validate_python(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"] if part != "body")
+            raise InvalidRequest(f"{where or 'body'}: {first['msg']}", param=where or None) from None
+
+    def _refusal(self, answer: ErrorResponse) -> ApiError | EngineDead:
+        if self._llm.errored:
+            return EngineDead(answer.error.message)
+        return from_vllm(answer.error.model_dump())
+
+    def _public_name(self, lora: LoRARequest | None = None) -> str:
+        if lora is None:
+            return self._base
+        return public_name(self._base, lora.lora_name.rpartition("@")[0])
+
+    def _stat_logger(self, *_args: Any) -> StatLoggerBase:
+        return _LoadLogger(self._heard)
+
+    def _heard(self, load: EngineLoad) -> None:
+        self._load = load
+
+
+def _handlers(state: State) -> dict[Operation, Callable[..., Any] | None]:
+    def method(holder: str, name: str) -> Callable[..., Any] | None:
+        return getattr(getattr(state, holder, None), name, None)
+
+    return {
+        Operation.CHAT: method("openai_serving_chat", "create_chat_completion"),
+        Operation.COMPLETION: method("openai_serving_completion", "create_completion"),
+        Operation.EMBEDDING: method("serving_embedding", "__call__"),
+        Operation.RESPONSE: method("openai_serving_responses", "create_responses"),
+        Operation.TOKENIZE: method("serving_tokenization", "create_tokenize"),
+        Operation.DETOKENIZE: method("serving_tokenization", "create_detokenize"),
+    }
+
+
+def _request_for(call: Call) -> Request:
+    """The HTTP request vLLM expects beside its own model: our request id and nothing of the
+    client's, so that no header of theirs steers the engine."""
+    headers = [(b"x-request-id", call.request_id.encode())]
+    return Request({"type": "http", "method": "POST", "headers": headers, "state": {}})
+
+
+class _Events:
+    """A stream of vLLM's as bytes, and its usage when it is over."""
+
+    def __init__(self, answer: AsyncGenerator[Any, None], http: Request) -> None:
+        self._http = http
+        self._response: Any = None
+        self.events: AsyncGenerator[bytes, None] = self._as_bytes(answer)
+
+    @property
+    def usage(self) -> Usage:
+        if self._response is not None:
+            return _usage(self._response.usage)
+        metadata = getattr(self._http.state, "request_metadata", None)
+        return _usage(getattr(metadata, "final_usage_info", None))
+
+    async def _as_bytes(self, answer: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
+        try:
+            async for event in answer:
+                if isinstance(event, str):
+                    yield event.encode()
+                else:
+                    self._response = getattr(event, "response", None)
+                    yield _typed_event(event)
+        finally:
+            await answer.aclose()
+
+
+def _typed_event(event: BaseModel) -> bytes:
+    """An event of the Responses API, which names its type."""
+    kind = getattr(event, "type", "unknown")
+    return f"event: {kind}\ndata: {event.model_dump_json(by_alias=True)}\n\n".encode()
+
+
+def _usage(usage: Any) -> Usage:
+    """Tokens as chat and completions (prompt, completion) or responses (input, output) count."""
+    if usage is None:
+        return Usage()
+    prompt = getattr(usage, "prompt_tokens", None) or getattr(usage, "input_tokens", None)
+    completion = getattr(usage, "completion_tokens", None) or getattr(usage, "output_tokens", None)
+    return Usage(prompt or 0, completion or 0)
+
+
+class _LoadLogger(StatLoggerBase):  # type: ignore[misc]
+    """Hands the scheduler's state to the engine instead of a log."""
+
+    def __init__(self, heard: Callable[[EngineLoad], None]) -> None:
+        self._heard = heard
+
+    def record(self, scheduler_stats: Any, *_args: Any, **_kwargs: Any) -> None:
+        if scheduler_stats is not None:
+            waiting = scheduler_stats.num_waiting_reqs + scheduler_stats.num_skipped_waiting_reqs
+            running = scheduler_stats.num_running_reqs
+            self._heard(EngineLoad(running, waiting, scheduler_stats.kv_cache_usage))
+
+    def log_engine_initialized(self) -> None: ...

@@ -1,0 +1,1 @@
+"""HTTP: authenticate, resolve, govern, place and stream back. Never imports torch or vllm."""

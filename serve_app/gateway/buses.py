@@ -1,0 +1,120 @@
+"""The gateway's end of the token bus: one long call to every replica, feeding all mailboxes."""
+
+import asyncio
+import logging
+from contextvars import Context
+from itertools import count
+
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.gateway.mailbox import BusLost, Mailbox
+from serve_app.routing.fleet import Fleet
+from serve_app.routing.messages import BusMessage, Call, Subscription
+
+LOGGER = logging.getLogger("ray.serve")
+_RETRY_S = 0.2
+
+
+class Buses:
+    """Follows the fleet: a bus is opened when a replica appears and closed when it has gone.
+
+    Args:
+        replicas: handle of the engine deployment.
+        gateway: this gateway's id.
+    """
+
+    def __init__(self, replicas: DeploymentHandle, gateway: str) -> None:
+        self._replicas = replicas
+        self._gateway = gateway
+        self._loop = asyncio.get_running_loop()
+        self._running: frozenset[str] = frozenset()
+        self._buses: dict[str, asyncio.Task[None]] = {}
+        self._numbers = count(1)
+        self._mailboxes: dict[int, tuple[Call, Mailbox]] = {}
+        self.fleet = Fleet(gateway, self._fleet_changed)
+        self._meeting = self._loop.create_task(self._meet())
+
+    def open(self, call: Call, max_bytes: int) -> Mailbox:
+        """A mailbox for the call's output under a new number, until it is closed."""
+        call.number = next(self._numbers)
+        mailbox = Mailbox(max_bytes)
+        self._mailboxes[call.number] = (call, mailbox)
+        return mailbox
+
+    def close(self, call: Call) -> None:
+        self._mailboxes.pop(call.number, None)
+
+    async def hang_up(self) -> None:
+        """Close every bus, so that no replica waits for this gateway before it stops."""
+        tasks = [self._meeting, *self._buses.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _meet(self) -> None:
+        """Introduce our fleet view to Ray's router, which then tells it of every change."""
+        subscription = Subscription(self._gateway, None, self.fleet)
+        while True:
+            try:
+                await self._calling("hello").hello.remote(subscription)
+                return
+            except Exception as error:
+                LOGGER.info("waiting for replicas: %s", error)
+                await asyncio.sleep(_RETRY_S)
+
+    def _fleet_changed(self, replicas: frozenset[str]) -> None:
+        """From any thread, and from inside any request's context, which must not leak into ours:
+        Serve would end the bus together with that request."""
+        self._loop.call_soon_threadsafe(self._follow, replicas, context=Context())
+
+    def _follow(self, replicas: frozenset[str]) -> None:
+        self._running = replicas
+        for replica in replicas - self._buses.keys():
+            self._buses[replica] = self._loop.create_task(self._listen(replica))
+
+    async def _listen(self, replica: str) -> None:
+        """Hear one replica out: until it is gone and nothing of ours is left on it."""
+        subscription = Subscription(self._gateway, replica)
+        try:
+            while replica in self._running:
+                try:
+                    await self._read(replica, subscription)
+                except Exception as error:
+                    LOGGER.warning("bus to replica %s broke: %s", replica, error)
+                self._lost(replica)
+                await asyncio.sleep(_RETRY_S)
+        finally:
+            del self._buses[replica]
+
+    async def _read(self, replica: str, subscription: Subscription) -> None:
+        stream = self._calling(f"bus:{replica}").options(stream=True).bus.remote(subscription)
+        try:
+            async for message in stream:
+                self._deliver(replica, message)
+                if replica not in self._running and not self._awaited_from(replica):
+                    return
+        finally:
+            stream.cancel()
+
+    def _deliver(self, replica: str, message: BusMessage) -> None:
+        if message.news is not None:
+            self.fleet.heard(replica, message.news)
+        for number, data in message.frames:
+            entry = self._mailboxes.get(number)
+            if entry is not None:
+                entry[1].put(data)
+
+    def _lost(self, replica: str) -> None:
+        self.fleet.silent(replica)
+        for mailbox in self._awaited_from(replica):
+            mailbox.fail(BusLost())
+
+    def _awaited_from(self, replica: str) -> list[Mailbox]:
+        return [
+            mailbox
+            for call, mailbox in self._mailboxes.values()
+            if call.choice is not None and call.choice.replica == replica
+        ]
+
+    def _calling(self, key: str) -> DeploymentHandle:
+        return self._replicas.options(multiplexed_model_id=key)

@@ -1,0 +1,174 @@
+"""One call to a replica and its answer, from the gateway's side.
+
+Before anything reached the client a lost replica costs one transparent retry elsewhere; after
+that it costs the answer's rest.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from ray.exceptions import RayTaskError
+from ray.serve.exceptions import BackPressureError
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.errors import ApiError, DeadlineExceeded, Overloaded, ReplicaLost
+from serve_app.gateway.buses import Buses
+from serve_app.gateway.mailbox import BusLost, TooSlow
+from serve_app.routing.messages import Call, Reply
+
+LOGGER = logging.getLogger("ray.serve")
+ATTEMPTS = 2
+_LAST_FRAMES_S = 5.0
+
+
+class Exchange:
+    """Use as a context manager: leaving it cancels whatever still runs.
+
+    Args:
+        handle: gives a handle of the engine deployment for a routing key.
+        deadline: event loop time, in seconds, at which the answer must be complete.
+        max_bytes: cap on output the client has not read.
+
+    Attributes:
+        reply: how the call ended, once it has.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        buses: Buses,
+        handle: Callable[[str], DeploymentHandle],
+        deadline: float,
+        max_bytes: int,
+    ) -> None:
+        self.call = call
+        self.reply: Reply | None = None
+        self._buses = buses
+        self._handle = handle
+        self._deadline = deadline
+        self._max_bytes = max_bytes
+        self._attempts_left = ATTEMPTS
+        self._started = False
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Send the call on its way."""
+        self._send()
+
+    def close(self) -> None:
+        """End the call, wherever it is, and give back what it held. Safe to call again."""
+        if not self._replying.done():
+            self._response.cancel()
+            self._replying.cancel()
+        self._buses.close(self.call)
+        self._buses.fleet.release(self.call)
+
+    async def whole(self) -> Reply:
+        """The reply of a call that is not streamed.
+
+        Raises:
+            ApiError: there is none.
+        """
+        await self.next(float("inf"))
+        assert self.reply is not None
+        return self.reply
+
+    async def next(self, timeout_s: float) -> bytes | None:
+        """New output, empty after ``timeout_s`` without any, None once the call is over.
+
+        When a call is over without ever having had output, ``reply`` is the whole answer.
+
+        Raises:
+            ApiError: the call failed, or the rest of its answer is lost.
+        """
+        loop = asyncio.get_running_loop()
+        until = min(loop.time() + timeout_s, self._deadline)
+        while True:
+            try:
+                data = self._arrived()
+            except ReplicaLost as error:
+                self._retry_after(error)
+                continue
+            if data != b"":
+                self._started = self._started or data is not None
+                return data
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._mailbox.arrived()
+            except TimeoutError:
+                if loop.time() < self._deadline:
+                    return b""
+                raise DeadlineExceeded("The request took longer than it may.") from None
+
+    def _arrived(self) -> bytes | None:
+        """What is there without waiting; empty if nothing is."""
+        try:
+            data = self._mailbox.take()
+        except BusLost:
+            raise ReplicaLost("The replica was lost; try again.", retry_after_s=1) from None
+        except TooSlow:
+            raise ReplicaLost("The client read too slowly.") from None
+        if data or not self._replying.done():
+            return data or b""
+        reply = self._replied()
+        if data == b"" and reply.streamed:
+            return self._await_last_frames()
+        if reply.retryable and not self._started:
+            raise ReplicaLost("The replica was lost; try again.", retry_after_s=1)
+        self.reply = reply
+        return None
+
+    def _await_last_frames(self) -> bytes:
+        """The reply overtook the end of the output on the bus, which must follow soon."""
+        loop = asyncio.get_running_loop()
+        self._deadline = min(self._deadline, loop.time() + _LAST_FRAMES_S)
+        return b""
+
+    def _replied(self) -> Reply:
+        """The call's reply, or the error it ended with as one of ours."""
+        try:
+            return self._replying.result()
+        except BackPressureError:
+            raise Overloaded("Every replica is busy; try again.", retry_after_s=1) from None
+        except RayTaskError as error:
+            LOGGER.error("a replica failed on %s: %s", self.call.request_id, error)
+            raise ApiError("The replica failed on this request.") from None
+        except ApiError:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            LOGGER.warning("call %s lost its replica: %r", self.call.request_id, error)
+            raise ReplicaLost("The replica was lost; try again.", retry_after_s=1) from None
+
+    def _retry_after(self, error: ReplicaLost) -> None:
+        """Send the call again if nothing has reached the client, else give up."""
+        self._attempts_left -= 1
+        if self._started or not self._attempts_left:
+            raise error
+        self.close()
+        self._send()
+
+    def _send(self) -> None:
+        self._mailbox = self._buses.open(self.call, self._max_bytes)
+        version = self.call.version
+        self._response = self._handle(version.name if version else "").generate.remote(self.call)
+        self._replying = asyncio.ensure_future(_result(self._response))
+        self._replying.add_done_callback(lambda _: self._mailbox.poke())
+
+
+async def _result(response: object) -> Reply:
+    reply: Reply = await response  # type: ignore[misc]
+    return reply

@@ -1,0 +1,219 @@
+"""A request's way through the gateway, from a body to an answer."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serve_app.errors import BodyTooLarge, Overloaded
+from serve_app.gateway import govern
+from serve_app.gateway.answers import StreamedAnswer, with_metadata
+from serve_app.gateway.buses import Buses
+from serve_app.gateway.exchange import Exchange
+from serve_app.routing.messages import Call, Operation, Reply
+from serve_app.settings import GatewaySettings
+from serve_app.telemetry.access_log import Access
+from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.tenancy.snapshot import Snapshot, Target
+from serve_app.tenancy.tenant import Tenant
+
+STREAMS = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.RESPONSE})
+CACHED = STREAMS | {Operation.EMBEDDING}
+_HANDLES = 4096
+
+
+class Gateway:
+    """Authenticates by ``snapshot``, then governs, places and answers.
+
+    Args:
+        replicas: handle of the engine deployment.
+        limits: what one request may ask for.
+    """
+
+    def __init__(
+        self, replicas: DeploymentHandle, limits: GatewaySettings, metrics: GatewayMetrics
+    ) -> None:
+        self.id = uuid.uuid4().hex[:12]
+        self.snapshot: Snapshot | None = None
+        self._limits = limits
+        self._metrics = metrics
+        self._buses = Buses(replicas, self.id)
+        self._handle: Callable[[str], DeploymentHandle] = lru_cache(_HANDLES)(
+            lambda key: replicas.options(multiplexed_model_id=key or "base")
+        )
+
+    @property
+    def ready(self) -> bool:
+        """It knows its tenants, and at least one engine has told that it lives."""
+        return self.snapshot is not None and self._buses.fleet.answering() > 0
+
+    async def close(self) -> None:
+        """Let go of the replicas."""
+        await self._buses.hang_up()
+
+    def authenticate(self, request: Request) -> Tenant:
+        """The caller.
+
+        Raises:
+            InvalidApiKey: it sent no key, or one nobody holds.
+        """
+        tenant = self.known.authenticate(request.headers.get("authorization"))
+        request.state.access.tenant = tenant.id
+        return tenant
+
+    @property
+    def known(self) -> Snapshot:
+        """The snapshot in force.
+
+        Raises:
+            Overloaded: there is none yet.
+        """
+        if self.snapshot is None:
+            raise Overloaded("Starting; try again.", retry_after_s=2)
+        return self.snapshot
+
+    async def answer(self, request: Request, tenant: Tenant, operation: Operation) -> Response:
+        """Answer one inference request.
+
+        Raises:
+            ApiError: whatever keeps it from being answered.
+        """
+        asked = _Asked(request, tenant)
+        body = govern.parse(await self._read(request))
+        target = self.known.resolve(tenant, govern.model_of(body))
+        stream = operation in STREAMS and govern.wants_stream(body)
+        governed = govern.govern(
+            body,
+            self._limits,
+            adapter=target.version is not None,
+            cache_salt=tenant.cache_salt if operation in CACHED else None,
+        )
+        self._admit()
+        call = self._call(asked, target, operation, governed)
+        exchange = Exchange(
+            call, self._buses, self._handle, self._deadline(), self._limits.max_buffer_bytes
+        )
+        if stream:
+            return await self._stream(asked, target, exchange)
+        with exchange:
+            reply = await exchange.whole()
+        return self._whole(asked, target, call, reply)
+
+    async def _read(self, request: Request) -> bytes:
+        """The body, refused as soon as it is known to be too large."""
+        limit = self._limits.max_body_bytes
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _admit(self) -> None:
+        fleet = self._buses.fleet
+        if not fleet.answering():
+            raise Overloaded("No replica is ready; try again.", retry_after_s=2)
+        if fleet.full(self._limits.max_outstanding_per_replica):
+            raise Overloaded("Every replica is busy; try again.", retry_after_s=1)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._limits.request_timeout_s
+
+    def _call(
+        self, asked: "_Asked", target: Target, operation: Operation, body: dict[str, Any]
+    ) -> Call:
+        return Call(
+            gateway=self.id,
+            number=0,
+            request_id=asked.access.request_id,
+            operation=operation,
+            body=body,
+            version=target.version,
+            fleet=self._buses.fleet,
+        )
+
+    async def _stream(self, asked: "_Asked", target: Target, exchange: Exchange) -> Response:
+        """The status line waits for the first output, so that errors can still be statuses."""
+        exchange.open()
+        try:
+            first = await exchange.next(self._limits.head_hold_s)
+        except BaseException:
+            exchange.close()
+            raise
+        if first is None and exchange.reply is not None and not exchange.reply.streamed:
+            exchange.close()
+            return self._whole(asked, target, exchange.call, exchange.reply)
+
+        def ended(cut: str | None) -> None:
+            asked.access.error = cut
+            self._note(asked.access, exchange.call, exchange.reply)
+
+        return StreamedAnswer(
+            exchange,
+            first or b"",
+            _headers(target, exchange.call),
+            self._limits.keep_alive_s,
+            lambda: asked.metadata(target),
+            ended,
+        )
+
+    def _whole(self, asked: "_Asked", target: Target, call: Call, reply: Reply) -> Response:
+        self._note(asked.access, call, reply)
+        headers = {**_headers(target, call), **reply.headers}
+        body = reply.body
+        if reply.status == 200:
+            body = with_metadata(body, asked.metadata(target))
+        else:
+            asked.access.error = f"http_{reply.status}"
+        return Response(body, reply.status, headers, "application/json")
+
+    def _note(self, access: Access, call: Call, reply: Reply | None) -> None:
+        """Write down where the call went and what it cost."""
+        access.adapter = call.version.name if call.version else None
+        if call.choice is not None:
+            access.replica, access.placement = call.choice.replica, call.choice.reason.value
+            self._metrics.placed(call.choice.reason.value)
+        if reply is not None:
+            access.prompt_tokens = reply.usage.prompt_tokens
+            access.completion_tokens = reply.usage.completion_tokens
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Who asked, and when."""
+
+    access: Access
+    tenant: Tenant
+    at: float
+
+    def __init__(self, request: Request, tenant: Tenant) -> None:
+        self.access = request.state.access
+        self.tenant = tenant
+        self.at = asyncio.get_running_loop().time()
+
+    def metadata(self, target: Target) -> dict[str, Any]:
+        """What an answer says of itself; ``latency_s`` is counted from the request's arrival."""
+        latency_s = asyncio.get_running_loop().time() - self.at
+        return {
+            "tenant": self.tenant.id,
+            "lora_used": target.adapter,
+            "latency_s": round(latency_s, 4),
+        }
+
+
+def _headers(target: Target, call: Call) -> dict[str, str]:
+    headers = {"x-serve-adapter": target.version.name if target.version else "base"}
+    if call.choice is not None:
+        headers["x-serve-replica"] = call.choice.replica
+        headers["x-serve-placement"] = call.choice.reason.value
+    return headers

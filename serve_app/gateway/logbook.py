@@ -1,0 +1,69 @@
+"""ASGI middleware: every request gets an id, and exactly one line in the log and the metrics."""
+
+import re
+import time
+import uuid
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.telemetry import access_log
+from serve_app.telemetry.access_log import Access
+from serve_app.telemetry.metrics import GatewayMetrics
+
+_CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+UNLOGGED = frozenset({"/health", "/ready"})
+
+
+class Logbook:
+    """Puts an ``Access`` into the request's state, for the routes to fill in."""
+
+    def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        given = _client_id(scope)
+        access = Access(given or uuid.uuid4().hex, scope["path"], status=499)
+        scope.setdefault("state", {})["access"] = access
+
+        async def send_noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                access.status = message["status"]
+                if given is None:
+                    MutableHeaders(scope=message)["x-request-id"] = access.request_id
+            elif access.first_byte_s is None:
+                access.first_byte_s = time.monotonic() - began
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        finally:
+            access.duration_s = time.monotonic() - began
+            if access.path not in UNLOGGED:
+                self._record(access)
+
+    def _record(self, access: Access) -> None:
+        access_log.write(access)
+        self._metrics.answered(
+            access.tenant,
+            access.outcome,
+            access.prompt_tokens,
+            access.completion_tokens,
+            access.first_byte_s if access.status == 200 else None,
+        )
+
+
+def _client_id(scope: Scope) -> str | None:
+    """The id the request came with, if it is harmless.
+
+    Serve gives every request an id that has none, and sends it back with the answer by itself.
+    """
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _CLIENT_ID.fullmatch(value):
+            return str(value, "ascii")
+    return None

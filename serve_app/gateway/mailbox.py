@@ -1,0 +1,66 @@
+"""Where a streamed call's output waits for its client. Used from one event loop."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+
+class BusLost(Exception):
+    """The bus that fed this mailbox broke."""
+
+
+class TooSlow(Exception):
+    """The client reads so slowly that its output no longer fits."""
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """Bytes that arrived and were not read yet, at most ``max_bytes``."""
+
+    max_bytes: int
+    _waiting: list[bytes] = field(default_factory=list)
+    _bytes: int = 0
+    _ended: bool = False
+    _error: Exception | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, data: bytes | None) -> None:
+        """Add output; None ends it."""
+        if data is None:
+            self._ended = True
+        else:
+            self._waiting.append(data)
+            self._bytes += len(data)
+            if self._bytes > self.max_bytes:
+                self.fail(TooSlow())
+        self._news.set()
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will come."""
+        self._error = self._error or error
+        self._news.set()
+
+    def poke(self) -> None:
+        """Wake the reader: the call itself has ended."""
+        self._news.set()
+
+    async def arrived(self) -> None:
+        """Return as soon as ``take`` has something to say."""
+        await self._news.wait()
+
+    def take(self) -> bytes | None:
+        """All that has arrived, empty if nothing has, None once the end was reached.
+
+        Raises:
+            BusLost, TooSlow: the output is incomplete.
+        """
+        self._news.clear()
+        if self._waiting:
+            data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+            self._waiting.clear()
+            self._bytes = 0
+            if self._ended or self._error:
+                self._news.set()
+            return data
+        if self._error:
+            raise self._error
+        return None if self._ended else b""

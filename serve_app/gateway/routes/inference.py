@@ -1,0 +1,43 @@
+"""OpenAI's inference routes, and vLLM's tokenizer routes."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from serve_app.gateway.routes.dependencies import TheGateway, TheTenant, documented_auth
+from serve_app.routing.messages import Operation
+
+router = APIRouter(tags=["inference"])
+
+_MESSAGES = [{"role": "user", "content": "What moved the quarter?"}]
+_EXAMPLES: dict[Operation, tuple[str, dict[str, Any]]] = {
+    Operation.CHAT: ("/v1/chat/completions", {"model": "base", "messages": _MESSAGES}),
+    Operation.COMPLETION: ("/v1/completions", {"model": "base", "prompt": "The quarter"}),
+    Operation.EMBEDDING: ("/v1/embeddings", {"model": "base", "input": "The quarter"}),
+    Operation.RESPONSE: ("/v1/responses", {"model": "base", "input": "What moved it?"}),
+    Operation.TOKENIZE: ("/tokenize", {"model": "base", "prompt": "The quarter"}),
+    Operation.DETOKENIZE: ("/detokenize", {"model": "base", "tokens": [1, 2, 3]}),
+}
+
+
+def _add(operation: Operation, path: str, example: dict[str, Any]) -> None:
+    async def answer(request: Request, gateway: TheGateway, tenant: TheTenant) -> Response:
+        return await gateway.answer(request, tenant, operation)
+
+    schema = {"type": "object", "additionalProperties": True, "example": example}
+    router.add_api_route(
+        path,
+        answer,
+        methods=["POST"],
+        name=f"create_{operation}",
+        summary=f"Answer one {operation} request",
+        response_class=Response,
+        dependencies=[documented_auth],
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
+        },
+    )
+
+
+for _operation, (_path, _example) in _EXAMPLES.items():
+    _add(_operation, _path, _example)

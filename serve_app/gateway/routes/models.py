@@ -1,0 +1,36 @@
+"""What a tenant may name. Answered from the snapshot; no engine is asked."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from serve_app.gateway.routes.dependencies import TheGateway, TheTenant, documented_auth
+from serve_app.tenancy.snapshot import Snapshot, Target
+
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[documented_auth])
+
+
+@router.get("")
+async def list_models(gateway: TheGateway, tenant: TheTenant) -> dict[str, Any]:
+    """The base if granted, and every adapter the caller may use."""
+    snapshot = gateway.known
+    cards = [_card(snapshot, target) for target in snapshot.visible_to(tenant)]
+    return {"object": "list", "data": cards}
+
+
+@router.get("/{model:path}")
+async def retrieve_model(model: str, gateway: TheGateway, tenant: TheTenant) -> dict[str, Any]:
+    """One model, under any of its spellings."""
+    snapshot = gateway.known
+    return _card(snapshot, snapshot.resolve(tenant, model))
+
+
+def _card(snapshot: Snapshot, target: Target) -> dict[str, Any]:
+    return {
+        "id": target.model,
+        "object": "model",
+        "created": snapshot.created,
+        "owned_by": "serve_app",
+        "root": target.version.name if target.version else snapshot.base,
+        "parent": snapshot.base if target.version else None,
+    }

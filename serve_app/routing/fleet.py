@@ -1,0 +1,121 @@
+"""A gateway's view of the fleet: what replicas told it, and what it has sent them since.
+
+The router may run in a thread of its own, so every method holds one lock for a few microseconds.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from threading import Lock
+
+from serve_app.routing.messages import Call, News
+from serve_app.routing.policy import Choice, ReplicaView, rank
+
+NO_NEWS = News(holds=frozenset(), in_flight={}, capacity=1)
+
+
+class Fleet:
+    """Implements ``Placer`` for the calls of one gateway.
+
+    Args:
+        gateway: this gateway's id; its own calls are counted from its own books.
+        on_change: told the ids of the running replicas whenever they change, from any thread.
+    """
+
+    def __init__(self, gateway: str, on_change: Callable[[frozenset[str]], None]) -> None:
+        self._gateway = gateway
+        self._on_change = on_change
+        self._lock = Lock()
+        self._running: frozenset[str] = frozenset()
+        self._news: dict[str, News] = {}
+        self._booked: dict[int, tuple[str, str | None]] = {}
+        self._mine: Counter[str] = Counter()
+        self._mine_by_version: Counter[tuple[str, str | None]] = Counter()
+
+    def replicas_are(self, replicas: frozenset[str]) -> None:
+        """Ray's own word on which replicas run."""
+        with self._lock:
+            if replicas == self._running:
+                return
+            self._running = replicas
+            self._news = {id_: news for id_, news in self._news.items() if id_ in replicas}
+        self._on_change(replicas)
+
+    def heard(self, replica: str, news: News) -> None:
+        """A replica told its state."""
+        with self._lock:
+            if replica in self._running:
+                self._news[replica] = news
+
+    def silent(self, replica: str) -> None:
+        """A replica's bus broke: believe nothing it said."""
+        with self._lock:
+            self._news.pop(replica, None)
+
+    def place(self, call: Call, replicas: tuple[str, ...]) -> list[str]:
+        """Rank ``replicas`` for a call and book it on the best at once."""
+        version = call.version.name if call.version else None
+        with self._lock:
+            self._unbook(call)
+            choices = rank(version, [self._view(id_, version) for id_ in replicas])
+            if choices:
+                self._book(call, choices[0], version)
+        return [choice.replica for choice in choices]
+
+    def routed(self, call: Call, replica: str) -> None:
+        """The call went to ``replica``, which Ray may have chosen against the ranking."""
+        if call.choice is not None and call.choice.replica == replica:
+            return
+        version = call.version.name if call.version else None
+        with self._lock:
+            self._unbook(call)
+            reason = rank(version, [self._view(replica, version)])[0].reason
+            self._book(call, Choice(replica, reason), version)
+
+    def release(self, call: Call) -> None:
+        """The call is over, however it ended. May be called more than once."""
+        with self._lock:
+            self._unbook(call)
+
+    def outstanding(self) -> int:
+        """Calls of this gateway that are placed and not over."""
+        return len(self._booked)
+
+    def answering(self) -> int:
+        """Replicas that have told they are alive."""
+        with self._lock:
+            return sum(news.alive for news in self._news.values())
+
+    def full(self, limit_per_replica: int) -> bool:
+        """Whether every living replica has at least ``limit_per_replica`` requests."""
+        with self._lock:
+            views = [self._view(id_, None) for id_ in self._news]
+        living = [view for view in views if view.alive]
+        return bool(living) and all(view.outstanding >= limit_per_replica for view in living)
+
+    def _view(self, id_: str, version: str | None) -> ReplicaView:
+        news = self._news.get(id_, NO_NEWS)
+        others = sum(n for gateway, n in news.in_flight.items() if gateway != self._gateway)
+        resident = version is None or version in news.holds
+        return ReplicaView(
+            id=id_,
+            outstanding=self._mine[id_] + others,
+            capacity=news.capacity,
+            resident=resident or self._mine_by_version[id_, version] > 0,
+            adapters=len(news.holds),
+            alive=news.alive and id_ in self._news,
+        )
+
+    def _book(self, call: Call, choice: Choice, version: str | None) -> None:
+        call.choice = choice
+        self._booked[call.number] = (choice.replica, version)
+        self._mine[choice.replica] += 1
+        self._mine_by_version[choice.replica, version] += 1
+
+    def _unbook(self, call: Call) -> None:
+        booked = self._booked.pop(call.number, None)
+        if booked is None:
+            return
+        for counter, key in ((self._mine, booked[0]), (self._mine_by_version, booked)):
+            counter[key] -= 1  # type: ignore[index]
+            if counter[key] <= 0:  # type: ignore[index]
+                del counter[key]  # type: ignore[arg-type]

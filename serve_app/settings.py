@@ -1,0 +1,259 @@
+"""Typed settings behind ``configs/*.yaml``. Unknown keys and bad values are refused by their path.
+
+A configuration is a Ray Serve config file. ``args`` of the application is an ``AppSettings``:
+changing it restarts engines. ``user_config`` of the ``gateway`` deployment is a ``Directory`` of
+tenants and adapters: changing it does not. Everything else in the file is Serve's own.
+"""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from serve_app.adapters.names import NAME_PATTERN, is_name
+from serve_app.errors import ConfigError
+
+PEPPER_VARIABLE = "SERVE_APP_PEPPER"
+"""Environment variable that holds the secret under which keys and cache salts are hashed."""
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"must match {NAME_PATTERN}")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Model = TypeVar("Model", bound=BaseModel)
+Rank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EngineSettings(_Strict):
+    """One vLLM engine. Typed here are the settings that matter for LoRA serving; ``vllm`` takes
+    every other option of ``vllm serve``, under its own name.
+
+    Attributes:
+        model: a directory or a hub name.
+        served_model_name: the base's public name; ``model`` if not given.
+        max_loras: adapters that may run in one batch (GPU slots).
+        max_lora_rank: the largest rank served; every slot is as large as this.
+        max_cpu_loras: adapters an engine holds; loading beyond it evicts.
+        gpu_memory_utilization: share of the GPU's memory to use, 0 to 1.
+        bus_gap_s: least seconds between two messages of the token bus.
+        news_interval_s: seconds between two reports of residency and load.
+        hang_timeout_s: an engine silent for so long is dead. Longer than the slowest load.
+    """
+
+    model: str
+    served_model_name: str | None = None
+    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] = "auto"
+    max_model_len: int | None = Field(default=None, gt=0)
+    max_num_seqs: int | None = Field(default=None, gt=0)
+    max_loras: int = Field(default=8, ge=1)
+    max_lora_rank: Rank = 16
+    max_cpu_loras: int | None = Field(default=None, ge=1)
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    trust_remote_code: bool = False
+    enforce_eager: bool = False
+    vllm: dict[str, Any] = Field(default_factory=dict)
+    bus_gap_s: float = Field(default=0.004, ge=0, le=1)
+    news_interval_s: float = Field(default=0.2, gt=0, le=1)
+    hang_timeout_s: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _room_for_the_batch(self) -> "EngineSettings":
+        if self.max_cpu_loras is not None and self.max_cpu_loras < self.max_loras:
+            raise ValueError(
+                f"max_cpu_loras ({self.max_cpu_loras}) must be at least max_loras "
+                f"({self.max_loras})"
+            )
+        return self
+
+    @property
+    def base_name(self) -> str:
+        return self.served_model_name or self.model
+
+    def as_vllm_arguments(self) -> list[str]:
+        """Command-line arguments of ``vllm serve`` that say the same."""
+        ours = {"vllm", "bus_gap_s", "news_interval_s", "hang_timeout_s", "served_model_name"}
+        options = {
+            "enable_lora": True,
+            "max_cpu_loras": 4 * self.max_loras,
+            **self.model_dump(exclude=ours, exclude_none=True),
+            "served_model_name": [self.base_name],
+            **self.vllm,
+        }
+        return [word for key, value in options.items() for word in _as_words(key, value)]
+
+
+def _as_words(key: str, value: Any) -> list[str]:
+    option = key.replace("_", "-")
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    if isinstance(value, dict):
+        return [f"--{option}", json.dumps(value)]
+    if isinstance(value, list):
+        return [f"--{option}", *map(str, value)]
+    return [f"--{option}", str(value)]
+
+
+class GatewaySettings(_Strict):
+    """What a gateway lets through, and for how long.
+
+    Attributes:
+        max_body_bytes: larger requests are a 413 before they are parsed.
+        max_tokens: cap on what one request may ask to generate.
+        max_n: cap on ``n`` and ``best_of``.
+        max_logprobs: cap on ``logprobs``, ``top_logprobs`` and ``prompt_logprobs``.
+        max_stop: cap on the number of stop strings.
+        max_prompts: cap on prompts or inputs in one request.
+        max_grammar_bytes: cap on a JSON schema, grammar, regex or list of choices.
+        max_outstanding_per_replica: 503 when every replica has so many requests.
+        request_timeout_s: 504 when an answer takes longer.
+        head_hold_s: how long a stream's status line waits for its first token.
+        keep_alive_s: seconds between comments on a stream that has nothing to say yet.
+        max_buffer_bytes: a client that reads so much too slowly is hung up on.
+    """
+
+    max_body_bytes: int = Field(default=4 << 20, gt=0)
+    max_tokens: int = Field(default=131_072, gt=0)
+    max_n: int = Field(default=16, ge=1)
+    max_logprobs: int = Field(default=20, ge=0)
+    max_stop: int = Field(default=32, ge=1)
+    max_prompts: int = Field(default=256, ge=1)
+    max_grammar_bytes: int = Field(default=32_768, gt=0)
+    max_outstanding_per_replica: int = Field(default=1024, ge=1)
+    request_timeout_s: float = Field(default=600, gt=0)
+    head_hold_s: float = Field(default=10, ge=0)
+    keep_alive_s: float = Field(default=10, gt=0)
+    max_buffer_bytes: int = Field(default=4 << 20, gt=0)
+
+
+class AppSettings(_Strict):
+    """``args`` of the application."""
+
+    engine: EngineSettings
+    gateway: GatewaySettings = GatewaySettings()
+    pepper: SecretStr = Field(
+        default_factory=lambda: SecretStr(
+            os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32)
+        )
+    )
+
+
+class TenantSettings(_Strict):
+    """A declared tenant. ``adapters: ["*"]`` grants every adapter."""
+
+    id: Name
+    keys: list[SecretStr] = Field(min_length=1)
+    adapters: list[Annotated[str, AfterValidator(lambda t: t if t == "*" else _name(t))]] = []
+    default_adapter: Name | None = None
+    base: bool = False
+    admin: bool = False
+
+
+class AdapterSettings(_Strict):
+    """A declared adapter: a name and a directory in PEFT's format."""
+
+    name: Name
+    path: Path
+
+
+class Directory(_Strict):
+    """``user_config`` of the gateway: who may ask, and what there is to ask for."""
+
+    tenants: list[TenantSettings] = Field(min_length=1)
+    adapters: list[AdapterSettings] = []
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Directory":
+        known = [adapter.name for adapter in self.adapters]
+        _must_be_unique("adapters", known)
+        _must_be_unique("tenants", [tenant.id for tenant in self.tenants])
+        keys = [key.get_secret_value() for tenant in self.tenants for key in tenant.keys]
+        if len(keys) != len(set(keys)):
+            raise ValueError("tenants: two tenants, or one twice, hold the same key")
+        for tenant in self.tenants:
+            used = [*tenant.adapters, *filter(None, [tenant.default_adapter])]
+            for name in used:
+                if name != "*" and name not in known:
+                    raise ValueError(
+                        f"tenants: {tenant.id} names adapter {name!r}, which is not declared; "
+                        f"declared are {', '.join(known) or 'none'}"
+                    )
+        return self
+
+
+def _must_be_unique(what: str, names: list[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{what}: declared twice: {', '.join(sorted(twice))}")
+
+
+def parse(model: type[Model], value: Any, where: str) -> Model:
+    """Validate ``value``, found under the key path ``where``.
+
+    Raises:
+        ConfigError: naming every offending key by its path, and what is allowed there.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = [
+            f"  {'.'.join([where, *map(str, e['loc'])])}: {_allowed(model, e)}"
+            for e in error.errors(include_url=False)
+        ]
+        raise ConfigError("the configuration is refused:\n" + "\n".join(problems)) from None
+
+
+def _allowed(model: type[BaseModel], error: Any) -> str:
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"])
+    for part in error["loc"][:-1]:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            inner = getattr(annotation, "__args__", (annotation,))[0]
+            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
+    return f"unknown key; known here are {', '.join(model.model_fields)}"
+
+
+def load(path: Path) -> tuple[AppSettings, Directory]:
+    """Read and check the application in a Serve config file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not a Serve config of this application, or holds
+            keys or values that are not allowed.
+    """
+    try:
+        config = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    applications = config.get("applications") if isinstance(config, dict) else None
+    if not isinstance(applications, list) or not applications:
+        raise ConfigError(f"{path}: no `applications`; this must be a Ray Serve config file")
+    application = applications[0]
+    settings = parse(AppSettings, application.get("args") or {}, "applications.0.args")
+    for index, deployment in enumerate(application.get("deployments") or []):
+        if deployment.get("name") == "gateway":
+            where = f"applications.0.deployments.{index}.user_config"
+            return settings, parse(Directory, deployment.get("user_config") or {}, where)
+    raise ConfigError(f"{path}: deployments: no `gateway` with a user_config of tenants")

@@ -1,0 +1,95 @@
+"""Every metric of the application, by the process that records it.
+
+They go through ``ray.serve.metrics`` and appear as ``ray_serve_app_*`` in Ray's Prometheus
+endpoint. Label values are bounded: tenants beyond the first hundred share the label ``other``.
+"""
+
+from ray.serve.metrics import Counter, Gauge, Histogram
+
+MAX_TENANT_LABELS = 100
+_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+_FRAMES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+class Bounded:
+    """The first ``limit`` distinct values as they are, all later ones as ``other``."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._seen: set[str] = set()
+
+    def label(self, value: str) -> str:
+        if value not in self._seen:
+            if len(self._seen) >= self._limit:
+                return "other"
+            self._seen.add(value)
+        return value
+
+
+class GatewayMetrics:
+    """Requests, tokens, placements and time to first token, as the gateway sees them."""
+
+    def __init__(self) -> None:
+        self._tenants = Bounded(MAX_TENANT_LABELS)
+        self._requests = Counter(
+            "serve_app_requests_total", "Requests by tenant and outcome.", ("tenant", "outcome")
+        )
+        self._tokens = Counter(
+            "serve_app_tokens_total", "Tokens by tenant and kind.", ("tenant", "kind")
+        )
+        self._placements = Counter(
+            "serve_app_placements_total", "Calls by why their replica was chosen.", ("reason",)
+        )
+        self._first_token = Histogram(
+            "serve_app_time_to_first_token_seconds",
+            "Seconds from the request's arrival to the first byte of its answer.",
+            boundaries=_SECONDS,
+            tag_keys=("tenant",),
+        )
+
+    def answered(
+        self,
+        tenant: str | None,
+        outcome: str,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        first_byte_s: float | None = None,
+    ) -> None:
+        """One request is over."""
+        label = self._tenants.label(tenant) if tenant else "none"
+        self._requests.inc(tags={"tenant": label, "outcome": outcome})
+        for kind, tokens in (("prompt", prompt_tokens), ("completion", completion_tokens)):
+            if tokens:
+                self._tokens.inc(tokens, tags={"tenant": label, "kind": kind})
+        if first_byte_s is not None:
+            self._first_token.observe(first_byte_s, tags={"tenant": label})
+
+    def placed(self, reason: str) -> None:
+        self._placements.inc(tags={"reason": reason})
+
+
+class ReplicaMetrics:
+    """Cold loads, residency and bus batches, as a replica sees them."""
+
+    def __init__(self) -> None:
+        self._loads = Counter("serve_app_cold_loads_total", "Adapters loaded for a request.")
+        self._load_s = Histogram(
+            "serve_app_cold_load_seconds", "Seconds a cold load took.", boundaries=_SECONDS
+        )
+        self._resident = Gauge("serve_app_resident_adapters", "Adapters this replica holds.")
+        self._frames = Histogram(
+            "serve_app_bus_frames_per_message",
+            "Requests whose output shared one message of the token bus.",
+            boundaries=[float(n) for n in _FRAMES],
+        )
+
+    def loaded(self, load_s: float) -> None:
+        self._loads.inc()
+        self._load_s.observe(load_s)
+
+    def holds(self, adapters: int) -> None:
+        self._resident.set(adapters)
+
+    def sent(self, frames: int) -> None:
+        if frames:
+            self._frames.observe(frames)

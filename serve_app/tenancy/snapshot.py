@@ -1,0 +1,87 @@
+"""An immutable picture of tenants and adapters, from which every request is resolved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serve_app.adapters.names import asked_adapter, public_name
+from serve_app.adapters.version import Version
+from serve_app.errors import InvalidApiKey, ModelNotFound, NoAdapterConfigured
+from serve_app.tenancy.keys import Keyring
+from serve_app.tenancy.tenant import Tenant
+
+BEARER = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What ``model`` resolved to: one version of an adapter, or the base (``version`` None)."""
+
+    model: str
+    version: Version | None
+
+    @property
+    def adapter(self) -> str | None:
+        return self.version.adapter if self.version else None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything the request path needs to know; replaced whole, never changed.
+
+    Attributes:
+        base: the base model's public name.
+        created: unix time in seconds at which the adapters were declared.
+        tenants: by id.
+        versions: the version in force of each adapter, by adapter name.
+    """
+
+    base: str
+    created: int
+    keyring: Keyring
+    tenants: Mapping[str, Tenant]
+    versions: Mapping[str, Version]
+
+    def authenticate(self, authorization: str | None) -> Tenant:
+        """The tenant that holds the bearer key.
+
+        Raises:
+            InvalidApiKey: missing, malformed or unknown.
+        """
+        if authorization is None or authorization[: len(BEARER)].lower() != BEARER:
+            raise InvalidApiKey("You did not provide an API key: send Authorization: Bearer KEY.")
+        tenant = self.keyring.tenant_of(authorization[len(BEARER) :].strip())
+        if tenant is None:
+            raise InvalidApiKey("Incorrect API key provided.")
+        return self.tenants[tenant]
+
+    def resolve(self, tenant: Tenant, model: str | None) -> Target:
+        """Which version, or the base, answers ``model`` for this tenant.
+
+        Raises:
+            ModelNotFound: unknown or not granted, which look the same.
+            NoAdapterConfigured: nothing was named and there is nothing to fall back to.
+        """
+        adapter = asked_adapter(model or "", self.base)
+        if adapter is None:
+            adapter = tenant.default_adapter
+        if adapter is None:
+            return self._base(tenant, model)
+        version = self.versions.get(adapter)
+        if version is None or not tenant.may_use(adapter):
+            raise ModelNotFound(model or adapter)
+        return Target(public_name(self.base, adapter), version)
+
+    def visible_to(self, tenant: Tenant) -> list[Target]:
+        """Everything the tenant may name: the base first if granted, then adapters by name."""
+        base = [Target(self.base, None)] if tenant.base else []
+        adapters = [
+            Target(public_name(self.base, name), version)
+            for name, version in sorted(self.versions.items())
+            if tenant.may_use(name)
+        ]
+        return base + adapters
+
+    def _base(self, tenant: Tenant, model: str | None) -> Target:
+        if tenant.base:
+            return Target(self.base, None)
+        raise ModelNotFound(model) if model else NoAdapterConfigured()

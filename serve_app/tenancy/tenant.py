@@ -1,0 +1,29 @@
+"""A tenant: who it is and which adapters it may use."""
+
+from dataclasses import dataclass
+
+EVERY_ADAPTER = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The unit of isolation.
+
+    Attributes:
+        id: the tenant's name.
+        adapters: names it may use; ``*`` grants all.
+        default_adapter: answers when the request names no adapter.
+        base: whether the bare base model may answer.
+        admin: whether it may use the admin routes.
+        cache_salt: keeps its prefix cache apart from every other tenant's.
+    """
+
+    id: str
+    adapters: frozenset[str]
+    default_adapter: str | None
+    base: bool
+    admin: bool
+    cache_salt: str
+
+    def may_use(self, adapter: str) -> bool:
+        return adapter in self.adapters or EVERY_ADAPTER in self.adapters
