@@ -154,9 +154,7 @@ class AppSettings(_Strict):
     engine: EngineSettings
     gateway: GatewaySettings = GatewaySettings()
     pepper: SecretStr = Field(
-        default_factory=lambda: SecretStr(
-            os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32)
-        )
+        default_factory=lambda: SecretStr(os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32))
     )
 
 

@@ -14,8 +14,8 @@ from ray import serve
 
 from serve_app.engine.bus import Channel, messages
 from serve_app.engine.interface import Engine, EngineDead, Stream, Whole
-from serve_app.engine.residency import Residency
 from serve_app.engine.refusals import error_event, error_in, is_error_event, refused
+from serve_app.engine.residency import Residency
 from serve_app.errors import ApiError, ReplicaLost
 from serve_app.routing.messages import BusMessage, Call, News, Reply, Subscription
 from serve_app.settings import EngineSettings
@@ -30,7 +30,9 @@ class Replica:
         engine: import path ``module:Class`` of the engine, which is given the settings.
     """
 
-    async def __init__(self, settings: EngineSettings, engine: str) -> None:
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: EngineSettings, engine: str
+    ) -> None:
         self._settings = settings
         self._metrics = ReplicaMetrics()
         self._channels: defaultdict[str, Channel] = defaultdict(Channel)
@@ -71,12 +73,12 @@ class Replica:
         sent = False
         try:
             async for event in events:
-                if is_error_event(event):
-                    error = error_in(event)
-                    if not sent:
-                        return refused(error)
-                    event = error_event(error)
-                channel.send(call.number, event)
+                if not is_error_event(event):
+                    channel.send(call.number, event)
+                elif sent:
+                    channel.send(call.number, error_event(error_in(event)))
+                else:
+                    return refused(error_in(event))
                 sent = True
         except BaseException:
             channel.drop(call.number)

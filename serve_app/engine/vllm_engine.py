@@ -53,13 +53,13 @@ def parse_args(settings: EngineSettings) -> Namespace:
         ConfigError: vLLM does not know an option or refuses its value.
     """
     parser = make_arg_parser(_Parser())
-    args = parser.parse_args(settings.as_vllm_arguments())
+    args: Namespace = parser.parse_args(settings.as_vllm_arguments())
     validate_parsed_serve_args(args)
     return args
 
 
 class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> None:
         raise ConfigError(f"engine: vLLM refuses these settings: {message}")
 
 
@@ -160,7 +160,9 @@ class VllmEngine:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"] if part != "body")
-            raise InvalidRequest(f"{where or 'body'}: {first['msg']}", param=where or None) from None
+            raise InvalidRequest(
+                f"{where or 'body'}: {first['msg']}", param=where or None
+            ) from None
 
     def _refusal(self, answer: ErrorResponse) -> ApiError | EngineDead:
         if self._llm.errored:

@@ -52,9 +52,7 @@ def mend_cpu_lora() -> None:
 def _without_rows_of_base(shrink: Callable[..., None]) -> Callable[..., None]:
     """``bgmv_shrink`` whose output rows are zero where the slot is -1: zeros expand to zeros."""
 
-    def mended(
-        inputs: Any, weights: Any, output: Any, slots: Any, scaling: float = 1.0
-    ) -> None:
+    def mended(inputs: Any, weights: Any, output: Any, slots: Any, scaling: float = 1.0) -> None:
         shrink(inputs, weights, output, slots, scaling)
         output[slots < 0] = 0
 

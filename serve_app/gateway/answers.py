@@ -25,9 +25,7 @@ Metadata = Callable[[], dict[str, Any]]
 
 def error_response(error: ApiError) -> Response:
     """An error before the first byte, in OpenAI's envelope."""
-    return Response(
-        orjson.dumps(error.envelope()), error.status, error.headers, "application/json"
-    )
+    return Response(orjson.dumps(error.envelope()), error.status, error.headers, "application/json")
 
 
 def with_metadata(body: bytes, metadata: Mapping[str, Any]) -> bytes:
@@ -81,12 +79,10 @@ class StreamedAnswer(Response):
         self._metadata = metadata
         self._on_end = on_end
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         cut: str | None = "client_gone"
         try:
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             cut = await self._copy(send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:

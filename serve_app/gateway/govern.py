@@ -94,7 +94,9 @@ def _refuse_fields(body: Body) -> None:
     if body.get("background"):
         raise InvalidRequest("background is not accepted.", param="background")
     kwargs = body.get("chat_template_kwargs")
-    if kwargs is not None and not (isinstance(kwargs, Mapping) and kwargs.keys() <= TEMPLATE_KWARGS):
+    if kwargs is not None and not (
+        isinstance(kwargs, Mapping) and kwargs.keys() <= TEMPLATE_KWARGS
+    ):
         allowed = ", ".join(sorted(TEMPLATE_KWARGS))
         raise InvalidRequest(
             f"chat_template_kwargs takes only {allowed}.", param="chat_template_kwargs"
@@ -131,7 +133,9 @@ def _cap_lists(body: Body, limits: GatewaySettings) -> None:
             raise InvalidRequest(f"{field} takes at most {cap} entries.", param=field)
     for field in ("prompt", "input"):
         if _prompts(body.get(field)) > limits.max_prompts:
-            raise InvalidRequest(f"{field} takes at most {limits.max_prompts} prompts.", param=field)
+            raise InvalidRequest(
+                f"{field} takes at most {limits.max_prompts} prompts.", param=field
+            )
 
 
 def _prompts(value: object) -> int:

@@ -17,7 +17,9 @@ from serve_app.telemetry.metrics import GatewayMetrics
 class Ingress:
     """One gateway. Tenants and adapters arrive as ``user_config`` and may change while it runs."""
 
-    async def __init__(self, settings: AppSettings, replicas: DeploymentHandle) -> None:
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: AppSettings, replicas: DeploymentHandle
+    ) -> None:
         self._settings = settings
         self._metrics = GatewayMetrics()
         self._gateway = Gateway(replicas, settings.gateway, self._metrics)

@@ -115,7 +115,8 @@ class Fleet:
         booked = self._booked.pop(call.number, None)
         if booked is None:
             return
-        for counter, key in ((self._mine, booked[0]), (self._mine_by_version, booked)):
-            counter[key] -= 1  # type: ignore[index]
-            if counter[key] <= 0:  # type: ignore[index]
-                del counter[key]  # type: ignore[arg-type]
+        replica, _version = booked
+        self._mine[replica] -= 1
+        self._mine_by_version[booked] -= 1
+        if not self._mine_by_version[booked]:
+            del self._mine_by_version[booked]

@@ -63,7 +63,13 @@ def rank(adapter: str | None, replicas: Sequence[ReplicaView]) -> list[Choice]:
 
     def preference(replica: ReplicaView) -> tuple[bool, bool, int, int, bool]:
         warm = replica.resident and not replica.overloaded
-        return not replica.alive, not warm, replica.outstanding, replica.adapters, replica.id != home
+        return (
+            not replica.alive,
+            not warm,
+            replica.outstanding,
+            replica.adapters,
+            replica.id != home,
+        )
 
     def reason(replica: ReplicaView) -> Reason:
         if replica.resident:

@@ -27,7 +27,7 @@ class Placeable(Protocol):
     def routed(self, replica: str) -> None: ...
 
 
-class CallRouter(FIFOMixin, MultiplexMixin, RequestRouter):
+class CallRouter(FIFOMixin, MultiplexMixin, RequestRouter):  # type: ignore[misc]  # untyped
     """Tries replicas in the order the call ranks them.
 
     The two mixins, with a ``multiplexed_model_id`` on every call, make Ray hand a replica to a
@@ -54,7 +54,7 @@ class CallRouter(FIFOMixin, MultiplexMixin, RequestRouter):
         return [[by_id[id_]] for id_ in call.rank(tuple(by_id))]
 
     def on_request_routed(
-        self, pending_request: PendingRequest, replica_id: ReplicaID, result: Any
+        self, pending_request: PendingRequest, replica_id: ReplicaID, _result: Any
     ) -> None:
         call: Placeable = pending_request.args[0]
         call.routed(replica_id.unique_id)
