@@ -121,6 +121,12 @@ class ReplicaLost(ApiError):
     status, code, type = 503, "replica_lost", "server_error"
 
 
+class ClientTooSlow(ApiError):
+    """The client reads so slowly that the gateway would have to keep too much for it."""
+
+    status, code, type = 408, "client_too_slow", INVALID_REQUEST
+
+
 class DeadlineExceeded(ApiError):
     status, code, type = 504, "timeout", "server_error"
 

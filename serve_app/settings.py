@@ -7,6 +7,7 @@ tenants and adapters: changing it does not. Everything else in the file is Serve
 
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -34,6 +35,8 @@ def _name(text: str) -> str:
         raise ValueError(f"must match {NAME_PATTERN}")
     return text
 
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 
 Name = Annotated[str, AfterValidator(_name)]
 Model = TypeVar("Model", bound=BaseModel)
@@ -158,11 +161,25 @@ class AppSettings(_Strict):
     )
 
 
+def _from_environment(key: SecretStr) -> SecretStr:
+    variable = _VARIABLE.fullmatch(key.get_secret_value())
+    if variable is None:
+        return key
+    value = os.environ.get(variable["name"])
+    if not value:
+        raise ValueError(f"the environment variable {variable['name']} is not set")
+    return SecretStr(value)
+
+
+Key = Annotated[SecretStr, AfterValidator(_from_environment)]
+
+
 class TenantSettings(_Strict):
-    """A declared tenant. ``adapters: ["*"]`` grants every adapter."""
+    """A declared tenant. ``adapters: ["*"]`` grants every adapter; a key is written out, or
+    ``${NAME}`` to take it from the environment."""
 
     id: Name
-    keys: list[SecretStr] = Field(min_length=1)
+    keys: list[Key] = Field(min_length=1)
     adapters: list[Annotated[str, AfterValidator(lambda t: t if t == "*" else _name(t))]] = []
     default_adapter: Name | None = None
     base: bool = False

@@ -6,7 +6,7 @@ vLLM's own errors carry an integer code; its 5xx messages may tell of internals 
 import json
 from typing import Any
 
-from serve_app.errors import INVALID_REQUEST, ApiError, Refused, envelope
+from serve_app.errors import INVALID_REQUEST, ApiError, Refused, ReplicaLost, envelope
 from serve_app.routing.messages import Reply
 
 _ERROR_EVENT = b'data: {"error"'
@@ -30,9 +30,13 @@ def from_vllm(error: dict[str, Any]) -> ApiError:
 
 
 def refused(error: ApiError) -> Reply:
-    """An error as the whole answer. A 503 says that another replica may do better."""
-    body = json.dumps(error.envelope()).encode()
-    return Reply(error.status, body, retryable=error.status == 503, headers=dict(error.headers))
+    """An error as the whole answer. Another replica may do better when this one is lost."""
+    return Reply(
+        error.status,
+        json.dumps(error.envelope()).encode(),
+        retryable=isinstance(error, ReplicaLost),
+        headers=dict(error.headers),
+    )
 
 
 def is_error_event(event: bytes) -> bool:

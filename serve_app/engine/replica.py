@@ -4,6 +4,7 @@ It answers calls, keeps the adapters they need resident, and tells gateways how 
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
@@ -20,6 +21,8 @@ from serve_app.errors import ApiError, ReplicaLost
 from serve_app.routing.messages import BusMessage, Call, News, Reply, Subscription
 from serve_app.settings import EngineSettings
 from serve_app.telemetry.metrics import ReplicaMetrics
+
+LOGGER = logging.getLogger("ray.serve")
 
 
 class Replica:
@@ -55,6 +58,9 @@ class Replica:
             return refused(ReplicaLost("The engine stopped; try again.", retry_after_s=1))
         except ApiError as error:
             return refused(error)
+        except Exception:
+            LOGGER.exception("request %s failed", call.request_id)
+            return refused(ApiError("The replica failed on this request."))
         finally:
             self._calls[call.gateway].discard(task)
             self._in_flight[call.gateway] -= 1

@@ -105,7 +105,7 @@ class Buses:
                 entry[1].put(data)
 
     def _lost(self, replica: str) -> None:
-        self.fleet.silent(replica)
+        self.fleet.doubt(replica)
         for mailbox in self._awaited_from(replica):
             mailbox.fail(BusLost())
 

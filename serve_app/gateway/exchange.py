@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from ray.exceptions import RayTaskError
+import orjson
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.errors import ApiError, DeadlineExceeded, Overloaded, ReplicaLost
+from serve_app.errors import ClientTooSlow, DeadlineExceeded, Overloaded, Refused, ReplicaLost
 from serve_app.gateway.buses import Buses
 from serve_app.gateway.mailbox import BusLost, TooSlow
 from serve_app.routing.messages import Call, Reply
@@ -75,7 +75,8 @@ class Exchange:
             self._response.cancel()
             self._replying.cancel()
         self._buses.close(self.call)
-        self._buses.fleet.release(self.call)
+        served = self.reply is not None and self.reply.status == 200
+        self._buses.fleet.release(self.call, served=served)
 
     async def whole(self) -> Reply:
         """The reply of a call that is not streamed.
@@ -115,22 +116,32 @@ class Exchange:
                 raise DeadlineExceeded("The request took longer than it may.") from None
 
     def _arrived(self) -> bytes | None:
-        """What is there without waiting; empty if nothing is."""
-        try:
-            data = self._mailbox.take()
-        except BusLost:
-            raise ReplicaLost("The replica was lost; try again.", retry_after_s=1) from None
-        except TooSlow:
-            raise ReplicaLost("The client read too slowly.") from None
+        """What is there without waiting; empty if nothing is, None if the call is over."""
+        data = self._take()
         if data or not self._replying.done():
             return data or b""
-        reply = self._replied()
+        try:
+            reply = self._replied()
+        except ReplicaLost:
+            if data is None:
+                return None  # the output is complete, only its usage is lost
+            raise
         if data == b"" and reply.streamed:
             return self._await_last_frames()
         if reply.retryable and not self._started:
             raise ReplicaLost("The replica was lost; try again.", retry_after_s=1)
+        if reply.status != 200 and self._started:
+            raise Refused(reply.status, orjson.loads(reply.body)["error"])
         self.reply = reply
         return None
+
+    def _take(self) -> bytes | None:
+        try:
+            return self._mailbox.take()
+        except BusLost:
+            raise ReplicaLost("The replica was lost; try again.", retry_after_s=1) from None
+        except TooSlow:
+            raise ClientTooSlow("The answer was not read as fast as it came.") from None
 
     def _await_last_frames(self) -> bytes:
         """The reply overtook the end of the output on the bus, which must follow soon."""
@@ -144,17 +155,14 @@ class Exchange:
             return self._replying.result()
         except BackPressureError:
             raise Overloaded("Every replica is busy; try again.", retry_after_s=1) from None
-        except RayTaskError as error:
-            LOGGER.error("a replica failed on %s: %s", self.call.request_id, error)
-            raise ApiError("The replica failed on this request.") from None
-        except ApiError:
-            raise
         except (Exception, asyncio.CancelledError) as error:
             LOGGER.warning("call %s lost its replica: %r", self.call.request_id, error)
             raise ReplicaLost("The replica was lost; try again.", retry_after_s=1) from None
 
     def _retry_after(self, error: ReplicaLost) -> None:
         """Send the call again if nothing has reached the client, else give up."""
+        if self.call.choice is not None:
+            self._buses.fleet.doubt(self.call.choice.replica)
         self._attempts_left -= 1
         if self._started or not self._attempts_left:
             raise error

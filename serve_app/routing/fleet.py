@@ -30,6 +30,7 @@ class Fleet:
         self._booked: dict[int, tuple[str, str | None]] = {}
         self._mine: Counter[str] = Counter()
         self._mine_by_version: Counter[tuple[str, str | None]] = Counter()
+        self._served: dict[str, set[str]] = {}
 
     def replicas_are(self, replicas: frozenset[str]) -> None:
         """Ray's own word on which replicas run."""
@@ -45,11 +46,13 @@ class Fleet:
         with self._lock:
             if replica in self._running:
                 self._news[replica] = news
+                self._served.pop(replica, None)
 
-    def silent(self, replica: str) -> None:
-        """A replica's bus broke: believe nothing it said."""
+    def doubt(self, replica: str) -> None:
+        """Something of this replica failed: believe nothing it said until it speaks again."""
         with self._lock:
             self._news.pop(replica, None)
+            self._served.pop(replica, None)
 
     def place(self, call: Call, replicas: tuple[str, ...]) -> list[str]:
         """Rank ``replicas`` for a call and book it on the best at once."""
@@ -71,10 +74,16 @@ class Fleet:
             reason = rank(version, [self._view(replica, version)])[0].reason
             self._book(call, Choice(replica, reason), version)
 
-    def release(self, call: Call) -> None:
-        """The call is over, however it ended. May be called more than once."""
+    def release(self, call: Call, *, served: bool) -> None:
+        """The call is over. May be called more than once.
+
+        Args:
+            served: its adapter answered, so the replica holds it, whatever older news say.
+        """
         with self._lock:
-            self._unbook(call)
+            booked = self._unbook(call)
+            if booked is not None and booked[1] is not None and served:
+                self._served.setdefault(booked[0], set()).add(booked[1])
 
     def outstanding(self) -> int:
         """Calls of this gateway that are placed and not over."""
@@ -95,12 +104,17 @@ class Fleet:
     def _view(self, id_: str, version: str | None) -> ReplicaView:
         news = self._news.get(id_, NO_NEWS)
         others = sum(n for gateway, n in news.in_flight.items() if gateway != self._gateway)
-        resident = version is None or version in news.holds
+        resident = (
+            version is None
+            or version in news.holds
+            or version in self._served.get(id_, ())
+            or self._mine_by_version[id_, version] > 0
+        )
         return ReplicaView(
             id=id_,
             outstanding=self._mine[id_] + others,
             capacity=news.capacity,
-            resident=resident or self._mine_by_version[id_, version] > 0,
+            resident=resident,
             adapters=len(news.holds),
             alive=news.alive and id_ in self._news,
         )
@@ -111,12 +125,13 @@ class Fleet:
         self._mine[choice.replica] += 1
         self._mine_by_version[choice.replica, version] += 1
 
-    def _unbook(self, call: Call) -> None:
+    def _unbook(self, call: Call) -> tuple[str, str | None] | None:
         booked = self._booked.pop(call.number, None)
         if booked is None:
-            return
+            return None
         replica, _version = booked
         self._mine[replica] -= 1
         self._mine_by_version[booked] -= 1
         if not self._mine_by_version[booked]:
             del self._mine_by_version[booked]
+        return booked

@@ -1,0 +1,155 @@
+"""A running application for tests: real `serve-app up`, a free port, and nothing left behind."""
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import psutil
+import yaml
+
+REPOSITORY = Path(__file__).parent.parent
+START_TIMEOUT_S = 240
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    """An application that answers at ``url``.
+
+    Attributes:
+        launcher: the process of `serve-app up`.
+        log: everything it printed.
+    """
+
+    url: str
+    launcher: subprocess.Popen[bytes]
+    log: Path
+
+    def client(self, key: str, **options: Any) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, **options)
+
+    def async_client(self, key: str) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
+
+    def post(self, path: str, key: str, **request: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key}", **request.pop("headers", {})}
+        return httpx.post(f"{self.url}{path}", headers=headers, timeout=60, **request)
+
+    def processes(self, title: str) -> list[psutil.Process]:
+        """This application's processes whose command line contains ``title``."""
+        run = _run_of(self.launcher.pid)
+        return [p for p in psutil.process_iter() if title in _title(p) and _mark(p) == run]
+
+
+@contextmanager
+def running(config: dict[str, Any], *options: str) -> Iterator[RunningApp]:
+    """Serve ``config`` with `serve-app up` until the context is left."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="serve-app-test-") as folder:
+        file, log = Path(folder) / "config.yaml", Path(folder) / "up.log"
+        file.write_text(yaml.safe_dump(config))
+        command = [Path(sys.executable).with_name("serve-app"), "up", file, "--verbose"]
+        with log.open("wb") as out:
+            launcher = subprocess.Popen(
+                [*map(str, command), "--port", str(port), *options],
+                cwd=REPOSITORY,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads are running yet
+            )
+        app = RunningApp(f"http://127.0.0.1:{port}", launcher, log)
+        try:
+            _await_ready(app)
+            yield app
+        finally:
+            stop(launcher)
+
+
+def stop(launcher: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C, as a person would."""
+    if launcher.poll() is None:
+        launcher.send_signal(signal.SIGINT)
+    try:
+        launcher.wait(60)
+    except subprocess.TimeoutExpired:
+        launcher.kill()
+        raise
+
+
+def config(name: str) -> dict[str, Any]:
+    """A config file of the repository."""
+    loaded: dict[str, Any] = yaml.safe_load((REPOSITORY / "configs" / name).read_text())
+    return loaded
+
+
+def args(config: dict[str, Any]) -> dict[str, Any]:
+    """The application's own settings in a config."""
+    found: dict[str, Any] = config["applications"][0]["args"]
+    return found
+
+
+def deployment(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a config says of one deployment."""
+    found: dict[str, Any]
+    (found,) = [d for d in config["applications"][0]["deployments"] if d["name"] == name]
+    return found
+
+
+def eventually(true: Callable[[], object], within_s: float, what: str) -> None:
+    """Wait until ``true()`` holds."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _await_ready(app: RunningApp) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and app.launcher.poll() is None:
+        try:
+            if httpx.get(f"{app.url}/ready", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.25)
+    raise AssertionError("it did not start:\n" + app.log.read_text(errors="replace")[-8000:])
+
+
+def _heed_interrupts() -> None:
+    """A shell that has the tests in its background ignores SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _run_of(launcher: int) -> str | None:
+    runs = {_mark(child) for child in psutil.Process(launcher).children()} - {None}
+    return next(iter(runs), None)
+
+
+def _mark(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("SERVE_APP_RUN")
+    except (psutil.Error, OSError):
+        return None
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
