@@ -1,0 +1,114 @@
+"""The Grafana dashboard, one panel a metric. ``python -m serve_app.telemetry.dashboard``."""
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+_WIDTH, _HEIGHT, _COLUMNS = 12, 8, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One question an operator asks, and the PromQL that answers it, by legend."""
+
+    title: str
+    unit: str
+    queries: dict[str, str]
+
+
+def _rate(metric: str, label: str) -> str:
+    return f"sum by ({label}) (rate(ray_{metric}[1m]))"
+
+
+def _quantile(q: float, metric: str, by: str = "") -> str:
+    return f"histogram_quantile({q}, sum by (le{by}) (rate(ray_{metric}_bucket[1m])))"
+
+
+PANELS = (
+    Panel(
+        "Requests by tenant and outcome",
+        "reqps",
+        {"{{tenant}} {{outcome}}": _rate("serve_app_requests_total", "tenant, outcome")},
+    ),
+    Panel(
+        "Tokens by tenant",
+        "short",
+        {"{{tenant}} {{kind}}": _rate("serve_app_tokens_total", "tenant, kind")},
+    ),
+    Panel(
+        "Time to first token",
+        "s",
+        {
+            "p50": _quantile(0.5, "serve_app_time_to_first_token_seconds"),
+            "p99": _quantile(0.99, "serve_app_time_to_first_token_seconds"),
+            "p99 {{tenant}}": _quantile(0.99, "serve_app_time_to_first_token_seconds", ", tenant"),
+        },
+    ),
+    Panel(
+        "Placements by reason",
+        "reqps",
+        {"{{reason}}": _rate("serve_app_placements_total", "reason")},
+    ),
+    Panel(
+        "Cold loads",
+        "reqps",
+        {"{{replica}}": _rate("serve_app_cold_loads_total", "replica")},
+    ),
+    Panel(
+        "Duration of cold loads",
+        "s",
+        {
+            "p50": _quantile(0.5, "serve_app_cold_load_seconds"),
+            "p99": _quantile(0.99, "serve_app_cold_load_seconds"),
+        },
+    ),
+    Panel(
+        "Resident adapters by replica",
+        "short",
+        {"{{replica}}": "max by (replica) (ray_serve_app_resident_adapters)"},
+    ),
+    Panel(
+        "Requests that share a bus message",
+        "short",
+        {
+            "p50": _quantile(0.5, "serve_app_bus_frames_per_message"),
+            "p99": _quantile(0.99, "serve_app_bus_frames_per_message"),
+        },
+    ),
+)
+
+
+def dashboard() -> dict[str, Any]:
+    """Grafana's JSON model, for import or provisioning."""
+    return {
+        "title": "serve_app",
+        "uid": "serve-app",
+        "schemaVersion": 39,
+        "refresh": "10s",
+        "time": {"from": "now-30m", "to": "now"},
+        "templating": {
+            "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
+        },
+        "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
+    }
+
+
+def _panel(number: int, panel: Panel) -> dict[str, Any]:
+    row, column = divmod(number, _COLUMNS)
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "gridPos": {"x": column * _WIDTH, "y": row * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
+        "targets": [
+            {"refId": chr(ord("A") + index), "expr": query, "legendFormat": legend}
+            for index, (legend, query) in enumerate(panel.queries.items())
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(dashboard(), indent=2) + "\n")
