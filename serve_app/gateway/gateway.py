@@ -16,7 +16,7 @@ from serve_app.gateway import govern
 from serve_app.gateway.answers import StreamedAnswer, with_metadata
 from serve_app.gateway.buses import Buses
 from serve_app.gateway.exchange import Exchange
-from serve_app.routing.messages import Call, Operation, Reply
+from serve_app.routing.messages import Call, News, Operation, Reply
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
 from serve_app.telemetry.metrics import GatewayMetrics
@@ -56,6 +56,10 @@ class Gateway:
     async def close(self) -> None:
         """Let go of the replicas."""
         await self._buses.hang_up()
+
+    def fleet(self) -> dict[str, News]:
+        """What each running replica told last, by its id."""
+        return self._buses.fleet.told()
 
     def authenticate(self, request: Request) -> Tenant:
         """The caller.

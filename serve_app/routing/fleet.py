@@ -10,7 +10,7 @@ from threading import Lock
 from serve_app.routing.messages import Call, News
 from serve_app.routing.policy import Choice, ReplicaView, rank
 
-NO_NEWS = News(holds=frozenset(), in_flight={}, capacity=1)
+NO_NEWS = News(holds=frozenset(), in_flight={}, capacity=1, alive=False)
 
 
 class Fleet:
@@ -93,6 +93,11 @@ class Fleet:
         """Replicas that have told they are alive."""
         with self._lock:
             return sum(news.alive for news in self._news.values())
+
+    def told(self) -> dict[str, News]:
+        """What each running replica told last, by its id; ``NO_NEWS`` for one not heard yet."""
+        with self._lock:
+            return {id_: self._news.get(id_, NO_NEWS) for id_ in sorted(self._running)}
 
     def full(self, limit_per_replica: int) -> bool:
         """Whether every living replica has at least ``limit_per_replica`` requests."""
