@@ -82,9 +82,9 @@ class Replica:
                 if not is_error_event(event):
                     channel.send(call.number, event)
                 elif sent:
-                    channel.send(call.number, error_event(error_in(event)))
+                    channel.send(call.number, error_event(self._error_in(event)))
                 else:
-                    return refused(error_in(event))
+                    return refused(self._error_in(event))
                 sent = True
         except BaseException:
             channel.drop(call.number)
@@ -93,6 +93,12 @@ class Replica:
             await events.aclose()
         channel.end(call.number)
         return Reply(200, usage=answer.usage, cold_load_s=cold_load_s)
+
+    def _error_in(self, event: bytes) -> ApiError:
+        """The engine's own error, unless what is wrong is that it is dead."""
+        if self._engine.load().alive:
+            return error_in(event)
+        return ReplicaLost("The engine stopped; try again.", retry_after_s=1)
 
     async def bus(self, subscription: Subscription) -> AsyncIterator[BusMessage]:
         """All output for one gateway, and news of this replica, until the gateway hangs up.

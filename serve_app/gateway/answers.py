@@ -97,7 +97,14 @@ class StreamedAnswer(Response):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 data = await self._exchange.next(self._keep_alive_s)
         except ApiError as error:
-            event = b"data: " + orjson.dumps(error.envelope()) + b"\n\n" + DONE
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            await self._send_error(send, orjson.dumps(error.envelope()))
             return error.code
+        reply = self._exchange.reply
+        if reply is not None and reply.status != 200:
+            await self._send_error(send, reply.body)
+            return f"http_{reply.status}"
         return None
+
+    async def _send_error(self, send: Send, envelope: bytes) -> None:
+        event = b"data: " + envelope + b"\n\n" + DONE
+        await send({"type": "http.response.body", "body": event, "more_body": True})

@@ -11,7 +11,6 @@ from starlette.responses import JSONResponse
 CHILD = "import setproctitle, time; setproctitle.setproctitle('STUB::EngineCore'); time.sleep(600)"
 
 
-@serve.deployment(ray_actor_options={"num_cpus": 0})
 class Tiny:
     def __init__(self) -> None:
         self._child = subprocess.Popen([sys.executable, "-c", CHILD], start_new_session=True)
@@ -20,4 +19,4 @@ class Tiny:
         return JSONResponse({"pid": os.getpid(), "headers": dict(request.headers)})
 
 
-app = Tiny.bind()
+app = serve.deployment(ray_actor_options={"num_cpus": 0})(Tiny).bind()

@@ -1,0 +1,1 @@
+"""The ``serve-app`` command. Nothing else imports it."""

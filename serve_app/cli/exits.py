@@ -1,0 +1,13 @@
+"""Exit codes of ``serve-app``. They are part of its interface: never renumber them."""
+
+STOPPED = 0
+"""Did what was asked: also ``up`` that was asked to stop, and did."""
+
+FAILED = 1
+"""The application could not start, or ended by itself."""
+
+CONFIG_REFUSED = 2
+"""The config file or the command line is wrong."""
+
+MACHINE_UNFIT = 3
+"""Something on this machine stands in the way."""

@@ -1,0 +1,1 @@
+"""A tiny base model and LoRA adapters, made here, each answering in words no other can say."""

@@ -1,0 +1,124 @@
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from serve_app.adapters.version import WEIGHTS_FILE, Version
+from serve_app.engine.interface import EngineDead
+from serve_app.routing.messages import Reply
+from tests.unit.fake_engine import USAGE
+from tests.unit.fake_replica import Endless, Listener, a_replica, events
+from tests.unit.fakes import a_call, a_version, news_of, until
+
+VLLM_ERROR = (
+    b'data: {"error":{"message":"bad","type":"BadRequestError","param":"n","code":400}}\n\n'
+)
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Version:
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"weights")
+    return a_version("acme", str(tmp_path))
+
+
+def _error(reply: Reply) -> dict[str, str]:
+    error: dict[str, str] = json.loads(reply.body)["error"]
+    return error
+
+
+async def test_a_streamed_answer_leaves_over_the_bus_of_its_gateway_alone() -> None:
+    replica, engine = await a_replica()
+    engine.script = events(b"data: a\n\n", b"data: [DONE]\n\n")
+    ours, theirs = Listener(replica, "g"), Listener(replica, "other")
+    call = a_call(gateway="g")
+    reply = await replica.generate(call)
+    assert reply.streamed
+    assert reply.usage == USAGE
+    await until(lambda: ours.text(call).endswith(b"|"))
+    assert ours.text(call) == b"data: a\n\ndata: [DONE]\n\n|"
+    assert theirs.arrived == {}
+    await ours.hang_up()
+    await theirs.hang_up()
+
+
+async def test_an_error_as_the_first_event_is_a_reply_and_no_output() -> None:
+    replica, engine = await a_replica()
+    engine.script = events(VLLM_ERROR, b"data: [DONE]\n\n")
+    listener = Listener(replica)
+    reply = await replica.generate(a_call())
+    await asyncio.sleep(0.01)
+    assert (reply.status, _error(reply)["param"]) == (400, "n")
+    assert listener.arrived == {}
+    await listener.hang_up()
+
+
+async def test_an_error_after_output_is_an_event_in_our_envelope() -> None:
+    replica, engine = await a_replica()
+    engine.script = events(b"data: a\n\n", VLLM_ERROR, b"data: [DONE]\n\n")
+    listener = Listener(replica)
+    call = a_call()
+    await replica.generate(call)
+    await until(lambda: listener.text(call).endswith(b"|"))
+    first, event, last = listener.text(call).removesuffix(b"|").split(b"\n\n", 2)
+    assert first == b"data: a"
+    assert json.loads(event.removeprefix(b"data: "))["error"]["code"] == "invalid_value"
+    assert last == b"data: [DONE]\n\n"
+    await listener.hang_up()
+
+
+async def test_an_engine_that_dies_in_the_middle_never_claims_to_have_finished() -> None:
+    replica, engine = await a_replica()
+    engine.script = events(b"data: a\n\n", EngineDead("x"))
+    listener = Listener(replica)
+    call = a_call()
+    reply = await replica.generate(call)
+    await asyncio.sleep(0.01)
+    assert reply.status == 503
+    assert None not in listener.arrived.get(call.number, [])
+    await listener.hang_up()
+
+
+async def test_a_gateway_that_hangs_up_has_its_calls_aborted_and_no_others() -> None:
+    replica, engine = await a_replica()
+    engine.script = Endless()
+    listener = Listener(replica, "gone")
+    gone = asyncio.create_task(replica.generate(a_call(gateway="gone")))
+    stays = asyncio.create_task(replica.generate(a_call(gateway="stays")))
+    await until(lambda: listener.arrived)
+    await listener.hang_up()
+    await asyncio.wait([gone], timeout=1)
+    assert gone.cancelled()
+    assert not stays.done()
+    assert replica._news().in_flight == {"stays": 1}
+    stays.cancel()
+
+
+async def test_a_gateway_that_listens_again_misses_nothing_sent_since() -> None:
+    replica, engine = await a_replica()
+    engine.script = events(b"data: a\n\n")
+    stale = Listener(replica)
+    await until(lambda: stale.news)
+    fresh = Listener(replica)
+    await until(lambda: fresh.news)
+    call = a_call()
+    await replica.generate(call)
+    await until(lambda: fresh.text(call) == b"data: a\n\n|", timeout_s=1)
+    await stale.hang_up()
+    assert not fresh.reading.done()
+    await fresh.hang_up()
+
+
+async def test_news_tell_what_the_replica_holds_and_how_busy_it_is(version: Version) -> None:
+    replica, engine = await a_replica()
+    engine.script = Endless()
+    listener = Listener(replica)
+    await until(lambda: listener.news)
+    assert listener.news[0] == news_of(capacity=4)
+    answering = asyncio.create_task(replica.generate(a_call(version)))
+    await until(lambda: listener.news[-1].in_flight)
+    await until(lambda: listener.news[-1].holds == {version.name})
+    engine.alive = False
+    await until(lambda: not listener.news[-1].alive)
+    await listener.hang_up()
+    await asyncio.wait([answering])

@@ -1,0 +1,155 @@
+"""A real gateway and its ASGI application, over scripted replicas and inside Serve's middleware."""
+
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import orjson
+from ray.serve._private.http_util import RequestIdMiddleware
+
+from serve_app.gateway.app import create_app
+from serve_app.gateway.gateway import Gateway
+from serve_app.settings import GatewaySettings
+from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.tenancy.keys import Keyring, cache_salt, fingerprint
+from serve_app.tenancy.snapshot import Snapshot
+from serve_app.tenancy.tenant import EVERY_ADAPTER, Tenant
+from tests.unit.fakes import FakeReplicas, a_version, until
+
+PEPPER = b"pepper"
+BASE = "demo-llama"
+ACME_KEY, ROOT_KEY, BARE_KEY = "sk-acme-secret", "sk-root-secret", "sk-bare-secret"
+CHAT = "/v1/chat/completions"
+
+
+def _tenant(id_: str, *adapters: str, default: str | None, root: bool = False) -> Tenant:
+    return Tenant(id_, frozenset(adapters), default, root, root, cache_salt(id_, PEPPER))
+
+
+TENANTS = {
+    ACME_KEY: _tenant("acme", "finance", default="finance"),
+    ROOT_KEY: _tenant("root", EVERY_ADAPTER, default=None, root=True),
+    BARE_KEY: _tenant("bare", default=None),
+}
+
+
+def a_snapshot(*adapters: str) -> Snapshot:
+    return Snapshot(
+        base=BASE,
+        created=1_700_000_000,
+        keyring=Keyring({fingerprint(key, PEPPER): t.id for key, t in TENANTS.items()}, PEPPER),
+        tenants={tenant.id: tenant for tenant in TENANTS.values()},
+        versions={adapter: a_version(adapter) for adapter in adapters},
+    )
+
+
+class RecordedMetrics(GatewayMetrics):
+    """Keeps what was counted.
+
+    Attributes:
+        requests: tenant and outcome of each, with its tokens and time to first byte.
+        placements: why each call's replica was chosen.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str | None, str, int, int, float | None]] = []
+        self.placements: list[str] = []
+
+    def answered(
+        self,
+        tenant: str | None,
+        outcome: str,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        first_byte_s: float | None = None,
+    ) -> None:
+        self.requests.append((tenant, outcome, prompt_tokens, completion_tokens, first_byte_s))
+
+    def placed(self, reason: str) -> None:
+        self.placements.append(reason)
+
+
+class Site:
+    """The application and its client."""
+
+    def __init__(self, replicas: FakeReplicas, limits: GatewaySettings) -> None:
+        self.replicas = replicas
+        self.metrics = RecordedMetrics()
+        self.gateway = Gateway(replicas, limits, self.metrics)
+        self.gateway.snapshot = a_snapshot("finance", "legal")
+        self.app = RequestIdMiddleware(create_app(self.gateway, self.metrics))
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+    async def post(
+        self,
+        path: str = CHAT,
+        key: str = ACME_KEY,
+        headers: dict[str, str] | None = None,
+        **body: Any,
+    ) -> httpx.Response:
+        headers = {"authorization": f"Bearer {key}"} | (headers or {})
+        return await self.client.post(path, headers=headers, content=orjson.dumps(body))
+
+    async def get(self, path: str, key: str = ACME_KEY) -> httpx.Response:
+        return await self.client.get(path, headers={"authorization": f"Bearer {key}"})
+
+
+@asynccontextmanager
+async def a_site(replicas: FakeReplicas | None = None, **limits: Any) -> AsyncIterator[Site]:
+    """A site whose replicas, if there are any, have been heard."""
+    replicas = replicas if replicas is not None else FakeReplicas("r1", "r2")
+    site = Site(replicas, GatewaySettings(**limits))
+    fleet = site.gateway._buses.fleet
+    await until(lambda: fleet.answering() == len(replicas.running))
+    try:
+        yield site
+    finally:
+        await site.gateway.close()
+    assert fleet.outstanding() == 0, "a booking is left"
+    assert site.gateway._buses._mailboxes == {}, "a mailbox is left"
+
+
+class Browser:
+    """A client on the ASGI level: sees each message as it is sent, may hang up at any time."""
+
+    def __init__(self, site: Site, body: dict[str, Any], key: str = ACME_KEY) -> None:
+        self.messages: list[MutableMapping[str, Any]] = []
+        self._body: bytes | None = orjson.dumps(body)
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "path": CHAT,
+            "raw_path": CHAT.encode(),
+            "query_string": b"",
+            "headers": [(b"authorization", f"Bearer {key}".encode())],
+            "client": ("127.0.0.1", 1),
+            "server": ("gateway", 80),
+            "scheme": "http",
+        }
+        self.request = asyncio.create_task(site.app(self._scope, self._receive, self._send))
+
+    @property
+    def head(self) -> int | None:
+        return self.messages[0]["status"] if self.messages else None
+
+    @property
+    def text(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.messages)
+
+    def hang_up(self) -> None:
+        """As Serve lets a request know that its client has gone."""
+        self.request.cancel()
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        if self._body is None:
+            await asyncio.sleep(3600)
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self.messages.append(message)

@@ -1,0 +1,103 @@
+from typing import Any
+
+import pytest
+from ray.serve import metrics as ray_metrics
+
+from serve_app.telemetry import metrics
+from serve_app.telemetry.metrics import MAX_TENANT_LABELS, Bounded, GatewayMetrics, ReplicaMetrics
+
+
+class Recorder:
+    """Stands for every kind of Ray's metrics.
+
+    Attributes:
+        recorded: name, value and labels, in order.
+    """
+
+    recorded: list[tuple[str, float, dict[str, str]]]
+
+    def __init__(self, name: str, description: str, *args: Any, **options: Any) -> None:
+        assert description.endswith("."), "a description is a sentence"
+        keys = args[0] if args else options.get("tag_keys", ())
+        self._name, self._keys = name, set(keys)
+
+    def inc(self, value: float = 1, tags: dict[str, str] | None = None) -> None:
+        self._record(value, tags or {})
+
+    def observe(self, value: float, tags: dict[str, str] | None = None) -> None:
+        self._record(value, tags or {})
+
+    def set(self, value: float, tags: dict[str, str] | None = None) -> None:
+        self._record(value, tags or {})
+
+    def _record(self, value: float, tags: dict[str, str]) -> None:
+        assert tags.keys() == self._keys, f"{self._name} has the labels {self._keys}"
+        self.recorded.append((self._name, value, tags))
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, dict[str, str]]]:
+    Recorder.recorded = []
+    for kind in ("Counter", "Gauge", "Histogram"):
+        monkeypatch.setattr(metrics, kind, Recorder)
+    return Recorder.recorded
+
+
+def test_the_first_values_keep_their_name_and_all_later_ones_share_one() -> None:
+    bounded = Bounded(2)
+    assert [bounded.label(value) for value in "abcabd"] == ["a", "b", "other", "a", "b", "other"]
+
+
+def test_labels_stay_bounded_however_many_tenants_come(recorded: list[Any]) -> None:
+    gateway = GatewayMetrics()
+    for number in range(MAX_TENANT_LABELS * 3):
+        gateway.answered(f"tenant-{number}", "ok", 1, 1, 0.1)
+    labels = {tags["tenant"] for _, _, tags in recorded}
+    assert len(labels) == MAX_TENANT_LABELS + 1
+    assert "other" in labels
+
+
+def test_an_answer_is_counted_with_its_tokens_and_its_first_byte(recorded: list[Any]) -> None:
+    GatewayMetrics().answered("acme", "ok", 3, 2, 0.5)
+    assert recorded == [
+        ("serve_app_requests_total", 1, {"tenant": "acme", "outcome": "ok"}),
+        ("serve_app_tokens_total", 3, {"tenant": "acme", "kind": "prompt"}),
+        ("serve_app_tokens_total", 2, {"tenant": "acme", "kind": "completion"}),
+        ("serve_app_time_to_first_token_seconds", 0.5, {"tenant": "acme"}),
+    ]
+
+
+def test_a_stranger_s_refusal_is_counted_for_nobody(recorded: list[Any]) -> None:
+    GatewayMetrics().answered(None, "invalid_api_key")
+    assert recorded == [
+        ("serve_app_requests_total", 1, {"tenant": "none", "outcome": "invalid_api_key"})
+    ]
+
+
+def test_a_placement_is_counted_by_its_reason(recorded: list[Any]) -> None:
+    GatewayMetrics().placed("spill")
+    assert recorded == [("serve_app_placements_total", 1, {"reason": "spill"})]
+
+
+def test_a_replica_counts_loads_residents_and_frames(recorded: list[Any]) -> None:
+    replica = ReplicaMetrics()
+    replica.loaded(0.5)
+    replica.holds(7)
+    replica.sent(0)
+    replica.sent(4)
+    assert [(name, value) for name, value, _ in recorded] == [
+        ("serve_app_cold_loads_total", 1),
+        ("serve_app_cold_load_seconds", 0.5),
+        ("serve_app_resident_adapters", 7),
+        ("serve_app_bus_frames_per_message", 4),
+    ]
+
+
+def test_ray_takes_every_metric_as_it_is_declared() -> None:
+    gateway, replica = GatewayMetrics(), ReplicaMetrics()
+    gateway.answered("acme", "ok", 3, 2, 0.5)
+    gateway.placed("home")
+    replica.loaded(0.5)
+    replica.holds(1)
+    replica.sent(1)
+    assert ray_metrics.Counter is metrics.Counter
