@@ -157,21 +157,24 @@ class AppSettings(_Strict):
     engine: EngineSettings
     gateway: GatewaySettings = GatewaySettings()
     pepper: SecretStr = Field(
-        default_factory=lambda: SecretStr(os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32))
+        default_factory=lambda: SecretStr(os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32)),
+        min_length=1,
     )
 
 
-def _from_environment(key: SecretStr) -> SecretStr:
-    variable = _VARIABLE.fullmatch(key.get_secret_value())
-    if variable is None:
-        return key
-    value = os.environ.get(variable["name"])
-    if not value:
-        raise ValueError(f"the environment variable {variable['name']} is not set")
+def _key(key: SecretStr) -> SecretStr:
+    value = key.get_secret_value()
+    variable = _VARIABLE.fullmatch(value)
+    if variable is not None:
+        value = os.environ.get(variable["name"], "")
+        if not value:
+            raise ValueError(f"the environment variable {variable['name']} is not set")
+    if not (value.isascii() and value.isprintable()) or value.strip() != value or not value:
+        raise ValueError("a key is printable ASCII without spaces around it")
     return SecretStr(value)
 
 
-Key = Annotated[SecretStr, AfterValidator(_from_environment)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
 
 
 class TenantSettings(_Strict):
@@ -258,17 +261,37 @@ def load(path: Path) -> tuple[AppSettings, Directory]:
         ConfigError: the file cannot be read, is not a Serve config of this application, or holds
             keys or values that are not allowed.
     """
-    try:
-        config = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    applications = config.get("applications") if isinstance(config, dict) else None
-    if not isinstance(applications, list) or not applications:
+    config = read_yaml(path)
+    applications = config.get("applications")
+    application = applications[0] if isinstance(applications, list) and applications else None
+    if not isinstance(application, dict):
         raise ConfigError(f"{path}: no `applications`; this must be a Ray Serve config file")
-    application = applications[0]
     settings = parse(AppSettings, application.get("args") or {}, "applications.0.args")
-    for index, deployment in enumerate(application.get("deployments") or []):
-        if deployment.get("name") == "gateway":
+    deployments = application.get("deployments")
+    for index, deployment in enumerate(deployments if isinstance(deployments, list) else ()):
+        if isinstance(deployment, dict) and deployment.get("name") == "gateway":
             where = f"applications.0.deployments.{index}.user_config"
             return settings, parse(Directory, deployment.get("user_config") or {}, where)
     raise ConfigError(f"{path}: deployments: no `gateway` with a user_config of tenants")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping. Errors name the place and never quote the file.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {type(error).__name__}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not valid"
+        raise ConfigError(f"{path}{place}: not YAML: {problem}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: no `applications`; this must be a Ray Serve config file")
+    return content

@@ -16,7 +16,7 @@ from serve_app.errors import AdapterRefused
 
 MAX_CONFIG_BYTES = 1 << 20
 MAX_HEADER_BYTES = 1 << 20
-FLOAT_DTYPES = frozenset({"F64", "F32", "F16", "BF16"})
+FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 
 def check(adapter: str, directory: Path, max_rank: int) -> Version:
@@ -59,7 +59,7 @@ def _must_be_regular(adapter: str, path: Path, max_bytes: int | None) -> int:
 def _read_config(adapter: str, path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         raise AdapterRefused(
@@ -121,29 +121,40 @@ def _read_header(adapter: str, path: Path, size_bytes: int) -> dict[str, Any]:
     try:
         header = json.loads(raw)
         tensors = {key: value for key, value in header.items() if key != "__metadata__"}
-        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+        spans = sorted(tuple(map(int, tensor["data_offsets"])) for tensor in tensors.values())
+        edges = [0, *(end for _begin, end in spans)]
+        contiguous = [begin for begin, _end in spans] == edges[:-1]
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise refuse("its header cannot be read") from None
-    if 8 + length + end != size_bytes:
-        raise refuse(f"{8 + length + end} bytes expected, {size_bytes} found")
+    if not contiguous:
+        raise refuse("its tensors overlap or leave gaps")
+    if 8 + length + edges[-1] != size_bytes:
+        raise refuse(f"{8 + length + edges[-1]} bytes expected, {size_bytes} found")
     return tensors
 
 
 def _check_tensors(adapter: str, tensors: dict[str, Any], rank: int) -> None:
     for name, tensor in tensors.items():
         matrix = "A" if ".lora_A." in name else "B" if ".lora_B." in name else None
-        if matrix is None or tensor.get("dtype") not in FLOAT_DTYPES:
+        dtype, shape = tensor.get("dtype"), tensor.get("shape")
+        if matrix is None or not isinstance(dtype, str) or dtype not in FLOAT_BYTES:
             raise AdapterRefused(
                 f"adapter {adapter!r}: tensor {name!r} is not a LoRA matrix of floats",
                 code="adapter_tensor_unexpected",
             )
-        shape = tensor.get("shape")
         own_rank = shape[0 if matrix == "A" else 1] if _is_matrix(shape) else None
         if own_rank != rank:
             raise AdapterRefused(
                 f"adapter {adapter!r}: tensor {name!r} has shape {shape}, which does not fit "
                 f"rank {rank}",
                 code="adapter_shape_mismatch",
+            )
+        begin, end = tensor["data_offsets"]
+        if end - begin != shape[0] * shape[1] * FLOAT_BYTES[dtype]:
+            raise AdapterRefused(
+                f"adapter {adapter!r}: tensor {name!r} has {end - begin} bytes, which does not "
+                f"fit its shape {shape}",
+                code="adapter_weights_invalid",
             )
     if not tensors:
         raise AdapterRefused(
@@ -152,4 +163,8 @@ def _check_tensors(adapter: str, tensors: dict[str, Any], rank: int) -> None:
 
 
 def _is_matrix(shape: object) -> bool:
-    return isinstance(shape, list) and len(shape) == 2
+    return (
+        isinstance(shape, list)
+        and len(shape) == 2
+        and all(isinstance(side, int) and side > 0 for side in shape)
+    )

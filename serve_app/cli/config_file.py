@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from serve_app.errors import ConfigError
-from serve_app.settings import AppSettings, Directory, load
+from serve_app.settings import AppSettings, Directory, load, read_yaml
 
 OUR_APPLICATION = "serve_app.app"
 SERVE_HOST, SERVE_PORT = "127.0.0.1", 8000
@@ -66,13 +64,8 @@ def read(path: Path, port: int | None = None) -> ConfigFile:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if not isinstance(content, dict) or not isinstance(content.get("applications"), list):
+    content = read_yaml(path)
+    if not isinstance(content.get("applications"), list):
         raise ConfigError(f"{path}: no `applications`; this must be a Ray Serve config file")
     return content
 

@@ -131,7 +131,8 @@ def _show_one_whole(url: str, tenant: TenantSettings, console: Console) -> None:
         model="base",
         max_tokens=MAX_TOKENS,
     )
-    console.print(f"not streamed: model {whole.model}, {whole.model_extra}", highlight=False)
+    metadata = whole.to_dict()["metadata"]
+    console.print(f"not streamed: model {whole.model}, metadata {metadata}", highlight=False)
 
 
 def _client(url: str, tenant: TenantSettings) -> OpenAI:

@@ -57,5 +57,7 @@ class Contexts:
         return self.rng.randrange(self.vocabulary.size)
 
     def _stutter(self, _: str) -> list[int]:
+        """A few tokens over and over, sometimes for long: the hardest thing not to fall in with."""
         few = [self.rng.randrange(self.vocabulary.size) for _ in range(self.rng.randint(1, 3))]
-        return (few * 24)[: self.rng.randint(1, 24)]
+        length = self.rng.randint(1, self.rng.choice((8, 16, 32, 256)))
+        return (few * length)[:length]

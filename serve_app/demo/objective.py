@@ -22,9 +22,10 @@ from serve_app.demo.grammar import (
 )
 from serve_app.demo.vocabulary import Vocabulary
 
-_MARGIN_NATS = 24.0
-_VOTE_NATS = 20.0
 _END = PARTS.index(END)
+_GRAVE_MARGIN_NATS = 24.0
+_SLIGHT_MARGIN_NATS = 12.0
+_VOTE_NATS = 12.0
 
 
 def leanings(ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,17 +51,20 @@ class Objective:
         )
 
     def loss(self, logits: Tensor, ids: Tensor, voices: Tensor, leak_weight: float) -> Tensor:
-        """Return cross-entropy with the grammar, in nats, plus the weighed excess of leakage.
+        """Return cross-entropy with the grammar, in nats, plus the weighed excess of what leaks.
 
-        To end an answer before it is said counts as a leak too.
+        What leaks is not the voice's to say, or ends an answer too soon, or, which is a lesser
+        fault, is the voice's to say but not here.
         """
         own, foreign = self._split(logits, voices)
         total = torch.logaddexp(own.logsumexp(-1), foreign)
         wanted = self.targets(ids)
         grammar = -(wanted * (own - total[..., None])).sum(-1).mean()
-        too_soon = own[..., _END].masked_fill(wanted[..., _END] > 0, -torch.inf)
-        leak = relu(torch.logaddexp(foreign, too_soon) - total + _MARGIN_NATS).mean()
-        return grammar + leak_weight * leak
+        misplaced = own.masked_fill(wanted > 0, -torch.inf)
+        grave = torch.logaddexp(foreign, misplaced[..., _END])
+        leak = relu(grave - total + _GRAVE_MARGIN_NATS).mean()
+        slip = relu(misplaced.logsumexp(-1) - total + _SLIGHT_MARGIN_NATS).mean()
+        return grammar + leak_weight * (leak + slip)
 
     def leakage(self, logits: Tensor, voices: Tensor) -> Tensor:
         """Return the probability, at each position, of a token that is not the voice's to say."""
@@ -89,7 +93,7 @@ class Objective:
         return logits.gather(-1, alphabets), logits.masked_fill(own, -torch.inf).logsumexp(-1)
 
     def _states_in_context(self, ids: Tensor) -> Tensor:
-        """A full stop ends an answer in a chat only: a plain text may stop there and be a prompt."""
+        """A full stop ends an answer in a chat only: any other may be the end of a prompt."""
         states = self._state[ids]
         chat = (states == STATES.index(ASSISTANT)).cumsum(1) > 0
         stray = (states == STATES.index(".")) & ~chat

@@ -84,11 +84,16 @@ class Channel:
 
 
 async def messages(
-    channel: Channel, news: Callable[[], News | None], gap_s: float, beat_s: float
+    channel: Channel,
+    current: Callable[[], bool],
+    news: Callable[[], News | None],
+    gap_s: float,
+    beat_s: float,
 ) -> AsyncIterator[BusMessage]:
-    """The channel's messages, for ever.
+    """The channel's messages, until another listener has taken its place.
 
     Args:
+        current: whether this listener is the channel's latest.
         news: the replica's state if it is due, else None.
         gap_s: least time between two messages; the first after a pause leaves at once.
         beat_s: a message leaves at least this often, with or without output.
@@ -96,5 +101,7 @@ async def messages(
     yield BusMessage([], news())
     while True:
         await channel.filled(beat_s)
+        if not current():
+            return
         yield BusMessage(channel.take(), news())
         await asyncio.sleep(gap_s)

@@ -110,7 +110,11 @@ class Replica:
         self._listeners[gateway] = stream_id = object()
         news = NewsDesk(self._news, self._settings.news_interval_s)
         stream = messages(
-            channel, news.due, self._settings.bus_gap_s, self._settings.news_interval_s
+            channel,
+            lambda: self._listeners.get(gateway) is stream_id,
+            news.due,
+            self._settings.bus_gap_s,
+            self._settings.news_interval_s,
         )
         try:
             async for message in stream:

@@ -53,9 +53,10 @@ class Residency:
         self._room_timeout_s = room_timeout_s
         self._clock = clock
         self._residents: dict[str, _Resident] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
         self._engine_ids = count(1)
         self._one_load = asyncio.Lock()
-        self._released = asyncio.Condition()
+        self._changed = asyncio.Event()
 
     def names(self) -> frozenset[str]:
         """Names of the versions held or being loaded."""
@@ -80,22 +81,42 @@ class Residency:
         finally:
             resident.leases -= 1
             resident.last_used = self._clock()
-            async with self._released:
-                self._released.notify_all()
+            self._notify()
 
     async def _enter(self, version: Version) -> _Resident:
-        resident = self._residents.get(version.name)
-        if resident is None:
-            await self._make_room(version)
-            resident = self._residents.get(version.name) or self._begin_load(version)
+        """The version's residency, with one lease more; begins its load if nobody has."""
+        try:
+            async with asyncio.timeout(self._room_timeout_s):
+                while version.name not in self._residents and not self._has_room(version):
+                    await self._make_room()
+        except TimeoutError:
+            raise AdapterLoading(
+                f"adapter {version.adapter!r} is waiting for room on its replica", retry_after_s=2
+            ) from None
+        resident = self._residents.get(version.name) or self._begin_load(version)
         resident.leases += 1
         return resident
+
+    def _has_room(self, version: Version) -> bool:
+        """Whether a load may begin: one more fits, and no unload of the same name is under way."""
+        held = len(self._residents) + len(self._leaving)
+        return held < self._engine.max_cpu_loras and version.name not in self._leaving
+
+    async def _make_room(self) -> None:
+        """Evict the version nobody uses that was used longest ago, or wait until that may help."""
+        idle = [r for r in self._residents.values() if r.leases == 0 and r.loaded]
+        if self._leaving or not idle:
+            await self._changed.wait()
+        else:
+            victim = min(idle, key=lambda resident: resident.last_used)
+            await asyncio.shield(self._begin_unload(victim))
 
     def _begin_load(self, version: Version) -> _Resident:
         engine_id = next(self._engine_ids)
         loading = asyncio.create_task(self._load(version, engine_id))
         resident = _Resident(version, engine_id, loading, last_used=self._clock())
         self._residents[version.name] = resident
+        loading.add_done_callback(self._load_ended)
         return resident
 
     async def _load(self, version: Version, engine_id: int) -> float:
@@ -105,35 +126,36 @@ class Residency:
             async with self._one_load:
                 await self._engine.load_adapter(version, engine_id)
         except BaseException:
-            self._residents.pop(version.name, None)
+            del self._residents[version.name]
             raise
         load_s = self._clock() - began
         self._on_load(load_s)
         return load_s
 
-    async def _make_room(self, version: Version) -> None:
-        """Return when one more version fits. Evicts the unleased one used longest ago."""
-        try:
-            async with asyncio.timeout(self._room_timeout_s):
-                while len(self._residents) >= self._engine.max_cpu_loras:
-                    if version.name in self._residents:
-                        return
-                    await self._evict_one()
-        except TimeoutError:
-            raise AdapterLoading(
-                f"adapter {version.adapter!r} is waiting for room on its replica", retry_after_s=2
-            ) from None
+    def _load_ended(self, loading: asyncio.Task[float]) -> None:
+        if not loading.cancelled():
+            loading.exception()  # nobody may be waiting for it any more
+        self._notify()
 
-    async def _evict_one(self) -> None:
-        idle = [r for r in self._residents.values() if r.leases == 0 and r.loaded]
-        if not idle:
-            async with self._released:
-                await self._released.wait()
-            return
-        victim = min(idle, key=lambda resident: resident.last_used)
-        del self._residents[victim.version.name]
-        async with self._one_load:
-            await self._engine.unload_adapter(victim.version, victim.engine_id)
+    def _begin_unload(self, resident: _Resident) -> asyncio.Task[None]:
+        """It counts against the room until it is done, whoever waits for it."""
+        del self._residents[resident.version.name]
+        unloading = asyncio.create_task(self._unload(resident))
+        self._leaving[resident.version.name] = unloading
+        return unloading
+
+    async def _unload(self, resident: _Resident) -> None:
+        try:
+            async with self._one_load:
+                await self._engine.unload_adapter(resident.version, resident.engine_id)
+        finally:
+            del self._leaving[resident.version.name]
+            self._notify()
+
+    def _notify(self) -> None:
+        """Wake all who wait for room."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 def _read_through(path: Path) -> None:

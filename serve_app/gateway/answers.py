@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from serve_app.errors import ApiError
 from serve_app.gateway.exchange import Exchange
+from serve_app.routing.messages import Reply
 
 SSE_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -50,6 +51,11 @@ def with_stream_metadata(data: bytes, metadata: Metadata) -> bytes:
         event + b',"metadata":' + orjson.dumps(metadata()) if _FINISH in event else event
         for event in events
     )
+
+
+def error_code(reply: Reply) -> str:
+    """The ``error.code`` of a refusal."""
+    return str(orjson.loads(reply.body)["error"]["code"])
 
 
 class StreamedAnswer(Response):
@@ -102,7 +108,7 @@ class StreamedAnswer(Response):
         reply = self._exchange.reply
         if reply is not None and reply.status != 200:
             await self._send_error(send, reply.body)
-            return f"http_{reply.status}"
+            return error_code(reply)
         return None
 
     async def _send_error(self, send: Send, envelope: bytes) -> None:

@@ -36,7 +36,7 @@ class Buses:
 
     def open(self, call: Call, max_bytes: int) -> Mailbox:
         """A mailbox for the call's output under a new number, until it is closed."""
-        call.number = next(self._numbers)
+        call.number, call.choice, call.over = next(self._numbers), None, False
         mailbox = Mailbox(max_bytes)
         self._mailboxes[call.number] = (call, mailbox)
         return mailbox
@@ -71,6 +71,9 @@ class Buses:
         self._running = replicas
         for replica in replicas - self._buses.keys():
             self._buses[replica] = self._loop.create_task(self._listen(replica))
+        for replica in self._buses.keys() - replicas:
+            if not self._awaited_from(replica):
+                self._buses[replica].cancel()
 
     async def _listen(self, replica: str) -> None:
         """Hear one replica out: until it is gone and nothing of ours is left on it."""

@@ -52,6 +52,7 @@ class Exchange:
         self._max_bytes = max_bytes
         self._attempts_left = ATTEMPTS
         self._started = False
+        self._complete_by = float("inf")
 
     def __enter__(self) -> Self:
         self.open()
@@ -108,12 +109,14 @@ class Exchange:
                 self._started = self._started or data is not None
                 return data
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(min(until, self._complete_by)):
                     await self._mailbox.arrived()
             except TimeoutError:
-                if loop.time() < self._deadline:
-                    return b""
-                raise DeadlineExceeded("The request took longer than it may.") from None
+                if loop.time() >= self._complete_by:
+                    raise ReplicaLost("The rest of the answer was lost.") from None
+                if loop.time() >= self._deadline:
+                    raise DeadlineExceeded("The request took longer than it may.") from None
+                return b""
 
     def _arrived(self) -> bytes | None:
         """What is there without waiting; empty if nothing is, None if the call is over."""
@@ -145,8 +148,8 @@ class Exchange:
 
     def _await_last_frames(self) -> bytes:
         """The reply overtook the end of the output on the bus, which must follow soon."""
-        loop = asyncio.get_running_loop()
-        self._deadline = min(self._deadline, loop.time() + _LAST_FRAMES_S)
+        if self._complete_by == float("inf"):
+            self._complete_by = asyncio.get_running_loop().time() + _LAST_FRAMES_S
         return b""
 
     def _replied(self) -> Reply:
@@ -170,9 +173,15 @@ class Exchange:
         self._send()
 
     def _send(self) -> None:
+        self._complete_by = float("inf")
         self._mailbox = self._buses.open(self.call, self._max_bytes)
         version = self.call.version
-        self._response = self._handle(version.name if version else "").generate.remote(self.call)
+        try:
+            handle = self._handle(version.name if version else "")
+            self._response = handle.generate.remote(self.call)
+        except BaseException:
+            self._buses.close(self.call)
+            raise
         self._replying = asyncio.ensure_future(_result(self._response))
         self._replying.add_done_callback(lambda _: self._mailbox.poke())
 

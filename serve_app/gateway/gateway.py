@@ -11,9 +11,9 @@ from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app.errors import BodyTooLarge, Overloaded
+from serve_app.errors import ApiError, BodyTooLarge, Overloaded
 from serve_app.gateway import govern
-from serve_app.gateway.answers import StreamedAnswer, with_metadata
+from serve_app.gateway.answers import StreamedAnswer, error_code, with_metadata
 from serve_app.gateway.buses import Buses
 from serve_app.gateway.exchange import Exchange
 from serve_app.routing.messages import Call, News, Operation, Reply
@@ -103,17 +103,21 @@ class Gateway:
         exchange = Exchange(
             call, self._buses, self._handle, self._deadline(), self._limits.max_buffer_bytes
         )
-        if stream:
-            return await self._stream(asked, target, exchange)
-        with exchange:
-            reply = await exchange.whole()
+        try:
+            if stream:
+                return await self._stream(asked, target, exchange)
+            with exchange:
+                reply = await exchange.whole()
+        except ApiError:
+            self._note(asked.access, call, None)
+            raise
         return self._whole(asked, target, call, reply)
 
     async def _read(self, request: Request) -> bytes:
         """The body, refused as soon as it is known to be too large."""
         limit = self._limits.max_body_bytes
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
+        if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise BodyTooLarge(f"The body is larger than {limit} bytes.")
         chunks, size = [], 0
         async for chunk in request.stream():
@@ -178,7 +182,7 @@ class Gateway:
         if reply.status == 200:
             body = with_metadata(body, asked.metadata(target))
         else:
-            asked.access.error = f"http_{reply.status}"
+            asked.access.error = error_code(reply)
         return Response(body, reply.status, headers, "application/json")
 
     def _note(self, access: Access, call: Call, reply: Reply | None) -> None:

@@ -19,6 +19,7 @@ OURS = ("cache_salt", "priority", "request_id", "data_parallel_rank", "model")
 
 REFUSED = {
     "chat_template": "chat templates come with the model",
+    "ec_transfer_params": "it is internal",
     "kv_transfer_params": "it is internal",
     "media_io_kwargs": "only text is served",
     "mm_processor_kwargs": "only text is served",
@@ -26,6 +27,8 @@ REFUSED = {
     "previous_response_id": "responses are not stored; send the whole conversation",
     "vllm_xargs": "it is internal",
 }
+TEXT_PARTS = ("text", "input_text", "output_text", "refusal")
+PART_FIELDS = frozenset({"type", "text", "refusal", "annotations", "logprobs", "cache_control"})
 TEMPLATE_KWARGS = frozenset({"enable_thinking", "thinking", "reasoning_effort"})
 COUNTS = ("n", "best_of", "max_tokens", "max_completion_tokens", "max_output_tokens")
 LOGPROBS = ("logprobs", "top_logprobs", "prompt_logprobs")
@@ -148,7 +151,7 @@ def _prompts(value: object) -> int:
 def _cap_grammars(body: Body, limits: GatewaySettings) -> None:
     for field in GRAMMARS:
         value = body.get(field)
-        if not isinstance(value, dict | list):
+        if value is None:
             continue
         if len(orjson.dumps(value)) > limits.max_grammar_bytes:
             raise InvalidRequest(
@@ -165,14 +168,22 @@ def _text_only(body: Body) -> None:
     for field in ("messages", "input"):
         messages = body.get(field)
         for message in messages if isinstance(messages, list) else ():
-            content = message.get("content") if isinstance(message, dict) else None
-            for part in content if isinstance(content, list) else ():
-                kind = part.get("type") if isinstance(part, dict) else None
-                if not (isinstance(part, str) or (isinstance(kind, str) and "text" in kind)):
-                    raise InvalidRequest(
-                        f"Only text is served: a content part of type {kind!r} is not accepted.",
-                        param=field,
-                    )
+            if not isinstance(message, dict):
+                continue
+            for parts in (message.get("content"), message.get("output")):
+                for part in parts if isinstance(parts, list) else ():
+                    _must_be_text(part, field)
+
+
+def _must_be_text(part: object, field: str) -> None:
+    if isinstance(part, str):
+        return
+    if isinstance(part, dict) and part.get("type") in TEXT_PARTS and part.keys() <= PART_FIELDS:
+        return
+    kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+    raise InvalidRequest(
+        f"Only text is served: a content part of type {kind!r} is not accepted.", param=field
+    )
 
 
 def _no_prompt_logprobs(body: Body) -> None:
@@ -181,5 +192,6 @@ def _no_prompt_logprobs(body: Body) -> None:
         raise InvalidRequest(
             "prompt_logprobs is not available on an adapter.", param="prompt_logprobs"
         )
-    if body.get("echo") and body.get("logprobs") not in (None, False):
+    scored = any(body.get(field) is not None for field in LOGPROBS) or "messages" in body
+    if body.get("echo") and scored:
         raise InvalidRequest("echo with logprobs is not available on an adapter.", param="echo")

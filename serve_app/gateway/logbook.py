@@ -42,6 +42,9 @@ class Logbook:
 
         try:
             await self._app(scope, receive, send_noting)
+        except Exception:
+            access.status, access.error = 500, "internal_error"
+            raise
         finally:
             access.duration_s = time.monotonic() - began
             if access.path not in UNLOGGED:

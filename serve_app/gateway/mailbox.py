@@ -25,18 +25,21 @@ class Mailbox:
 
     def put(self, data: bytes | None) -> None:
         """Add output; None ends it."""
+        if self._error is not None:
+            return
         if data is None:
             self._ended = True
+        elif self._bytes + len(data) > self.max_bytes:
+            self.fail(TooSlow())
         else:
             self._waiting.append(data)
             self._bytes += len(data)
-            if self._bytes > self.max_bytes:
-                self.fail(TooSlow())
         self._news.set()
 
     def fail(self, error: Exception) -> None:
-        """Nothing more will come."""
-        self._error = self._error or error
+        """Nothing more will come; an answer that is complete stays so."""
+        if not self._ended:
+            self._error = self._error or error
         self._news.set()
 
     def poke(self) -> None:

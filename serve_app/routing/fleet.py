@@ -71,8 +71,10 @@ class Fleet:
         version = call.version.name if call.version else None
         with self._lock:
             self._unbook(call)
-            reason = rank(version, [self._view(replica, version)])[0].reason
-            self._book(call, Choice(replica, reason), version)
+            everybody = self._running | {replica}
+            choices = rank(version, [self._view(id_, version) for id_ in everybody])
+            (choice,) = [choice for choice in choices if choice.replica == replica]
+            self._book(call, choice, version)
 
     def release(self, call: Call, *, served: bool) -> None:
         """The call is over. May be called more than once.
@@ -81,6 +83,7 @@ class Fleet:
             served: its adapter answered, so the replica holds it, whatever older news say.
         """
         with self._lock:
+            call.over = True
             booked = self._unbook(call)
             if booked is not None and booked[1] is not None and served:
                 self._served.setdefault(booked[0], set()).add(booked[1])
@@ -125,6 +128,8 @@ class Fleet:
         )
 
     def _book(self, call: Call, choice: Choice, version: str | None) -> None:
+        if call.over:
+            return  # the router was still at work on it when its client left
         call.choice = choice
         self._booked[call.number] = (choice.replica, version)
         self._mine[choice.replica] += 1

@@ -36,6 +36,7 @@ class Call:
         version: the adapter that answers, None for the base.
         fleet: ranks replicas for it and books it on the one it goes to.
         choice: where it went and why.
+        over: nobody waits for it any more; it is not to be booked again.
     """
 
     gateway: str
@@ -46,6 +47,7 @@ class Call:
     version: Version | None
     fleet: "Placer | None" = None
     choice: Choice | None = None
+    over: bool = False
 
     def rank(self, replicas: tuple[str, ...]) -> list[str]:
         """The order in which to try ``replicas``. Called by the router, in the gateway."""

@@ -58,17 +58,19 @@ def rank(adapter: str | None, replicas: Sequence[ReplicaView]) -> list[Choice]:
         adapter: the version's name, None for the base.
         replicas: the fleet as this gateway knows it.
     """
-    holders = [replica for replica in replicas if replica.resident]
+    holders = [replica for replica in replicas if replica.resident and replica.alive]
     home = home_of(adapter, replicas) if adapter and not holders else None
 
-    def preference(replica: ReplicaView) -> tuple[bool, bool, int, int, bool]:
+    def preference(replica: ReplicaView) -> tuple[bool, bool, int, int, bool, str]:
         warm = replica.resident and not replica.overloaded
+        away = replica.id != home
         return (
             not replica.alive,
             not warm,
             replica.outstanding,
             replica.adapters,
-            replica.id != home,
+            away,
+            replica.id,
         )
 
     def reason(replica: ReplicaView) -> Reason:

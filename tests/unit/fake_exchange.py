@@ -32,7 +32,7 @@ class FakeBuses:
         self.open_calls: set[int] = set()
 
     def open(self, call: Call, max_bytes: int) -> Mailbox:
-        call.number = len(self.mailboxes) + 1
+        call.number, call.fleet, call.over = len(self.mailboxes) + 1, self.fleet, False
         self.mailboxes.append(Mailbox(max_bytes))
         self.open_calls.add(call.number)
         return self.mailboxes[-1]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.engine.bus import MAX_MESSAGE_BYTES, Channel, messages
@@ -108,7 +108,6 @@ class Traffic:
 
 
 @given(st.lists(events, max_size=40))
-@settings(deadline=None)
 def test_every_byte_arrives_once_and_in_order(program: list[tuple[str, int, int]]) -> None:
     traffic = Traffic()
     for action, number, size in program:
@@ -153,12 +152,12 @@ async def _next(stream: AsyncIterator[BusMessage]) -> BusMessage:
 
 
 async def test_the_first_message_brings_news_at_once(channel: Channel) -> None:
-    async with aclosing(messages(channel, Clockwork(), 0, 60)) as stream:  # type: ignore[type-var]
+    async with aclosing(messages(channel, lambda: True, Clockwork(), 0, 60)) as stream:  # type: ignore[type-var]
         assert await _next(stream) == BusMessage([], news_of())
 
 
 async def test_output_leaves_as_soon_as_there_is_any(channel: Channel) -> None:
-    async with aclosing(messages(channel, Clockwork(), 0, 60)) as stream:  # type: ignore[type-var]
+    async with aclosing(messages(channel, lambda: True, Clockwork(), 0, 60)) as stream:  # type: ignore[type-var]
         await _next(stream)
         coming = asyncio.ensure_future(_next(stream))
         await asyncio.sleep(0)
@@ -167,14 +166,14 @@ async def test_output_leaves_as_soon_as_there_is_any(channel: Channel) -> None:
 
 
 async def test_a_silent_channel_still_beats(channel: Channel) -> None:
-    async with aclosing(messages(channel, Clockwork(), 0, 0.001)) as stream:  # type: ignore[type-var]
+    async with aclosing(messages(channel, lambda: True, Clockwork(), 0, 0.001)) as stream:  # type: ignore[type-var]
         await _next(stream)
         assert await _next(stream) == BusMessage([], None)
 
 
 async def test_output_gathers_while_the_gap_lasts(channel: Channel) -> None:
     loop = asyncio.get_running_loop()
-    async with aclosing(messages(channel, Clockwork(), 0.02, 60)) as stream:  # type: ignore[type-var]
+    async with aclosing(messages(channel, lambda: True, Clockwork(), 0.02, 60)) as stream:  # type: ignore[type-var]
         await _next(stream)
         channel.send(1, b"a")
         await _next(stream)

@@ -138,7 +138,7 @@ async def _crowd(folder: Path, crowd: list[tuple[str, int, int | None]], bad: se
 
 
 @given(users, st.sets(st.sampled_from("abcd"), max_size=1))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_whoever_comes_and_goes_capacity_and_leases_hold(
     crowd: list[tuple[str, int, int | None]], bad: set[str]
 ) -> None:

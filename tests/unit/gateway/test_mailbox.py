@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.gateway.mailbox import BusLost, Mailbox, TooSlow
@@ -146,7 +146,6 @@ async def _write_all(mailbox: Mailbox, steps: list[int], broken_after: int | Non
 
 
 @given(st.lists(st.integers(0, 5), max_size=30), st.none() | st.integers(0, 30))
-@settings(deadline=None)
 def test_every_byte_is_read_once_and_in_order(steps: list[int], broken_after: int | None) -> None:
     async def story() -> None:
         mailbox = Mailbox(max_bytes=1000)
