@@ -57,7 +57,7 @@ def running(config: dict[str, Any], *options: str) -> Iterator[RunningApp]:
     with tempfile.TemporaryDirectory(prefix="serve-app-test-") as folder:
         file, log = Path(folder) / "config.yaml", Path(folder) / "up.log"
         file.write_text(yaml.safe_dump(config))
-        command = [Path(sys.executable).with_name("serve-app"), "up", file, "--verbose"]
+        command = [Path(sys.executable).with_name("serve-app"), "up", file, "--verbose", "--force"]
         with log.open("wb") as out:
             launcher = subprocess.Popen(
                 [*map(str, command), "--port", str(port), *options],

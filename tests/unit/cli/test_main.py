@@ -53,7 +53,7 @@ def test_a_missing_file_is_refused(command: str, config: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("applications: [", "while parsing"),
+        ("applications: [", "not YAML"),
         ("a: 1", "must be a Ray Serve config file"),
         ("applications: []\nhttp_options: {port: 0}", "http_options.port"),
         ("applications: []\nhttp_options: 3", "http_options"),
