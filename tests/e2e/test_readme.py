@@ -1,0 +1,37 @@
+"""The README's snippets, run as they are printed but for the port."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from serve_app.demo.lexicon import who_answered
+from tests.harness import REPOSITORY, RunningApp
+
+pytestmark = pytest.mark.e2e
+
+_SNIPPET = re.compile(r"<!-- test: (?P<name>\w+) -->\n```\w+\n(?P<code>.*?)```", re.DOTALL)
+
+
+def snippet(name: str, app: RunningApp) -> str:
+    readme = (REPOSITORY / "README.md").read_text()
+    (code,) = [m["code"] for m in _SNIPPET.finditer(readme) if m["name"] == name]
+    assert "http://127.0.0.1:8000" in code
+    return code.replace("http://127.0.0.1:8000", app.url)
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_the_curl_example_answers_with_the_tenants_adapter(app: RunningApp) -> None:
+    answer = json.loads(run("bash", "-c", snippet("curl", app)))
+    assert who_answered(answer["choices"][0]["message"]["content"]) == {"acme-finance-lora"}
+    assert answer["metadata"]["tenant"] == "tenant_acme_corp"
+
+
+def test_the_openai_example_prints_the_adapters_answer(app: RunningApp) -> None:
+    text = run(sys.executable, "-c", snippet("python", app))
+    assert who_answered(text) == {"legal-contract-lora"}
