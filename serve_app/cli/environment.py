@@ -46,6 +46,8 @@ def marked(base: Mapping[str, str], run: str) -> dict[str, str]:
     return {
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray makes its workers nice to others; here they are what the machine is for.
+        "RAY_worker_niceness": "0",
         **base,
         "SPT_NOENV": "1",
         MARK: run,
@@ -70,6 +72,8 @@ def fast_path(
         # One machine: HAProxy knows within a second that a gateway leaves. Serve's 30 s are meant
         # for load balancers further out, and would delay every stop.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
+        # Access logs are written as requests end, not a thousand at a time.
+        "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
         # A dead HAProxy is found by the third check in a row that fails.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         **base,

@@ -91,8 +91,8 @@ def test_what_it_sends_to_the_nodes_exists(cluster: dict[str, Any]) -> None:
 def test_a_cluster_runs_on_the_same_fast_path_as_one_machine(fast_path: dict[str, str]) -> None:
     folder, script = Path("/folder"), Path("/script")
     machine = Machine(processors=64, open_files=65_536)
-    one = environment.fast_path({}, folder, script, Ports(), machine)
-    one |= {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+    always = {k: v for k, v in environment.marked({}, "run").items() if k.startswith("RAY_")}
+    one = environment.fast_path(always, folder, script, Ports(), machine)
     ports = {name for name in one if name.endswith("_PORT")}
     paths = {name for name, value in one.items() if value.startswith(str(folder))}
     assert fast_path == {k: v for k, v in one.items() if k not in PER_NODE | ports | paths}
