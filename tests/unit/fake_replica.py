@@ -44,7 +44,8 @@ def events(*events: bytes | Exception) -> Callable[[Call], Awaitable[Stream]]:
 class Endless:
     """A stream that says one word and then hangs, and whether it was closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, word: bytes = b"data: word\n\n") -> None:
+        self._word = word
         self.closed = False
 
     async def __call__(self, _call: Call) -> Stream:
@@ -52,7 +53,7 @@ class Endless:
 
     async def _generated(self) -> AsyncGenerator[bytes, None]:
         try:
-            yield b"data: word\n\n"
+            yield self._word
             await asyncio.sleep(3600)
         finally:
             self.closed = True

@@ -15,21 +15,23 @@ LAYER = "base_model.model.model.layers.0.self_attn.q_proj"
 MAX_RANK = 16
 
 
-def _tensor(shape: list[Any], begin: int, dtype: str = "F32") -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, begin + 4 * 8 * 8]}
+def _tensor(rows: int, columns: int, begin: int, bytes_each: int = 4) -> dict[str, Any]:
+    dtype = {4: "F32", 2: "F16"}[bytes_each]
+    end = begin + rows * columns * bytes_each
+    return {"dtype": dtype, "shape": [rows, columns], "data_offsets": [begin, end]}
 
 
 @dataclass
 class Files:
-    """An adapter of rank 8 on a layer 8 wide, good unless a test spoils it."""
+    """An adapter of rank 8 on a layer from 4 to 12 wide, good unless a test spoils it."""
 
     config: dict[str, Any] = field(
         default_factory=lambda: {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "bias": "none"}
     )
     tensors: dict[str, Any] = field(
         default_factory=lambda: {
-            f"{LAYER}.lora_A.weight": _tensor([8, 8], 0),
-            f"{LAYER}.lora_B.weight": _tensor([8, 8], 256),
+            f"{LAYER}.lora_A.weight": _tensor(8, 4, 0),
+            f"{LAYER}.lora_B.weight": _tensor(12, 8, 128),
         }
     )
     raw_config: bytes | None = None
@@ -56,9 +58,15 @@ def _config(**changes: Any) -> Files:
     return files
 
 
+def _b(**changes: Any) -> Files:
+    files = Files()
+    files.tensors[f"{LAYER}.lora_B.weight"].update(changes)
+    return files
+
+
 def _with_tensor(name: str) -> Files:
-    files = Files(data=bytes(768))
-    files.tensors[name] = _tensor([8, 8], 512)
+    files = Files(data=bytes(640))
+    files.tensors[name] = _tensor(8, 4, 512)
     return files
 
 
@@ -95,13 +103,14 @@ REFUSALS: dict[str, tuple[Files, str]] = {
     "missing bytes": (Files(data=bytes(511)), WEIGHTS),
     "surplus bytes": (Files(data=bytes(513)), WEIGHTS),
     "no tensors": (Files(tensors={}, data=b""), WEIGHTS),
-    "a tensor smaller than its shape": (Files().a(data_offsets=[0, 255]), WEIGHTS),
-    "tensors that overlap": (Files().a(data_offsets=[128, 384]), WEIGHTS),
+    "a tensor smaller than its shape": (Files().a(data_offsets=[0, 127]), WEIGHTS),
+    "tensors that overlap": (Files().a(data_offsets=[128, 256]), WEIGHTS),
     "integers": (Files().a(dtype="I64"), TENSOR),
     "a kind of number unheard of": (Files().a(dtype=["F32"]), TENSOR),
     "a whole embedding": (_with_tensor("model.embed_tokens.weight"), TENSOR),
     "an embedding's LoRA": (_with_tensor(f"{LAYER}.lora_embedding_A"), TENSOR),
-    "a matrix A of another rank": (Files().a(shape=[4, 16]), SHAPE),
+    "a matrix A of another rank": (Files().a(shape=[4, 8]), SHAPE),
+    "a matrix B of another rank": (_b(shape=[8, 12]), SHAPE),
     "a shape that is no matrix": (Files().a(shape=[8, 8, 1]), SHAPE),
     "a shape in words": (Files().a(shape="8x8"), SHAPE),
 }
@@ -127,9 +136,11 @@ def test_a_good_adapter_becomes_a_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["F16", "BF16"])
 def test_half_precision_is_served(tmp_path: Path, dtype: str) -> None:
-    files = Files(data=bytes(256))
-    for number, tensor in enumerate(files.tensors.values()):
-        tensor.update(dtype=dtype, data_offsets=[128 * number, 128 * number + 128])
+    tensors = {
+        f"{LAYER}.lora_A.weight": _tensor(8, 4, 0, 2) | {"dtype": dtype},
+        f"{LAYER}.lora_B.weight": _tensor(12, 8, 64, 2) | {"dtype": dtype},
+    }
+    files = Files(tensors=tensors, data=bytes(256))
     assert check("acme", files.write(tmp_path), MAX_RANK).rank == 8
 
 

@@ -58,6 +58,16 @@ async def test_a_message_is_never_much_larger_than_its_limit(channel: Channel) -
     assert sum(sizes) == 9 * (MAX_MESSAGE_BYTES // 4)
 
 
+async def test_after_a_large_answer_small_ones_share_a_frame_again(channel: Channel) -> None:
+    for _ in range(4):
+        channel.send(1, b"x" * (MAX_MESSAGE_BYTES // 2))
+    while channel.take():
+        pass
+    channel.send(2, b"a")
+    channel.send(2, b"b")
+    assert channel.take() == [(2, b"ab")]
+
+
 events = st.one_of(
     st.tuples(st.just("send"), st.integers(1, 4), st.integers(0, 40)),
     st.tuples(st.sampled_from(["end", "drop", "take"]), st.integers(1, 4), st.just(0)),

@@ -67,6 +67,23 @@ async def test_an_error_after_output_is_an_event_in_our_envelope() -> None:
     await listener.hang_up()
 
 
+async def test_output_of_a_call_that_failed_is_not_kept_for_its_gateway() -> None:
+    replica, engine = await a_replica()
+    engine.script = events(b"data: a\n\n", EngineDead("x"))
+    await replica.generate(a_call())
+    listener = Listener(replica)
+    await until(lambda: len(listener.news) > 1)
+    assert listener.arrived == {}
+    await listener.hang_up()
+
+
+async def test_an_answer_that_is_refused_is_closed() -> None:
+    replica, engine = await a_replica()
+    engine.script = endless = Endless(VLLM_ERROR)
+    assert (await replica.generate(a_call())).status == 400
+    assert endless.closed
+
+
 async def test_an_engine_that_dies_in_the_middle_never_claims_to_have_finished() -> None:
     replica, engine = await a_replica()
     engine.script = events(b"data: a\n\n", EngineDead("x"))
@@ -104,8 +121,24 @@ async def test_a_gateway_that_listens_again_misses_nothing_sent_since() -> None:
     call = a_call()
     await replica.generate(call)
     await until(lambda: fresh.text(call) == b"data: a\n\n|", timeout_s=1)
+
+
+async def test_a_gateway_s_old_bus_ends_without_harm_to_its_new_one() -> None:
+    replica, engine = await a_replica()
+    engine.script = endless = Endless()
+    stale = Listener(replica)
+    await until(lambda: stale.news)
+    fresh = Listener(replica)
+    await until(lambda: fresh.news)
+    call = a_call()
+    answering = asyncio.create_task(replica.generate(call))
+    await until(lambda: replica._news().in_flight)
     await stale.hang_up()
+    await asyncio.sleep(0.01)
+    assert not endless.closed
     assert not fresh.reading.done()
+    answering.cancel()
+    await asyncio.wait([answering])
     await fresh.hang_up()
 
 

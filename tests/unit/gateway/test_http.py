@@ -162,12 +162,12 @@ async def test_no_other_site_s_pages_may_ask() -> None:
         assert "access-control-allow-origin" not in response.headers
 
 
-async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
-    async with a_site(max_body_bytes=100) as site:
-        _error(await site.post(prompt="x" * 100), 413, "request_too_large")
-
-
-async def test_a_body_that_turns_out_too_large_is_not_read_to_its_end() -> None:
+@pytest.mark.parametrize(
+    ("headers", "most"),
+    [({"content-length": "60000"}, 0), ({}, 2)],
+    ids=["if it says that it is too large", "as soon as it is too large"],
+)
+async def test_a_body_is_not_read_any_further(headers: dict[str, str], most: int) -> None:
     read: list[int] = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -176,10 +176,17 @@ async def test_a_body_that_turns_out_too_large_is_not_read_to_its_end() -> None:
             yield b"x" * 60
 
     async with a_site(max_body_bytes=100) as site:
-        headers = {"authorization": f"Bearer {ACME_KEY}"}
+        headers = {"authorization": f"Bearer {ACME_KEY}"} | headers
         response = await site.client.post(CHAT, headers=headers, content=body())
         _error(response, 413, "request_too_large")
-        assert len(read) < 10
+        assert len(read) <= most
+
+
+async def test_a_body_may_be_as_large_as_the_limit() -> None:
+    async with a_site(max_body_bytes=100) as site:
+        size = len(b'{"prompt":""}')
+        assert (await site.post(prompt="x" * (100 - size))).status_code == 200
+        assert (await site.post(prompt="x" * (101 - size))).status_code == 413
 
 
 async def test_a_length_that_is_no_number_is_no_failure_of_the_server(site: Site) -> None:

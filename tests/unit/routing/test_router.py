@@ -107,6 +107,7 @@ async def test_a_call_waits_while_every_replica_is_full(serve: Serve) -> None:
     routing = asyncio.ensure_future(serve.route(serve.call(ACME), ACME.name))
     await asyncio.sleep(0.02)
     assert not routing.done()
+    assert serve.replicas["r1"].num_get_queue_len_calls < 30, "it asks again and again"
     serve.run(r1=ROOM)
     assert await routing == "r1"
 
