@@ -6,10 +6,11 @@ from ray import serve
 from ray.serve.config import RequestRouterConfig
 from ray.serve.schema import LoggingConfig
 
+from serve_app.configuration import parse
 from serve_app.engine.replica import ReplicaDeployment
 from serve_app.gateway.ingress import IngressDeployment
 from serve_app.routing.router import CallRouter
-from serve_app.settings import AppSettings, parse
+from serve_app.settings import AppSettings
 
 VLLM = "serve_app.engine.vllm_engine:VllmEngine"
 MANY = 100_000

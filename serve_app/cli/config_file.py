@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serve_app.configuration import load, read_yaml
 from serve_app.errors import ConfigError
-from serve_app.settings import AppSettings, Directory, load, read_yaml
+from serve_app.settings import AppSettings, Directory
 
 OUR_APPLICATION = "serve_app.app"
 SERVE_HOST, SERVE_PORT = "127.0.0.1", 8000

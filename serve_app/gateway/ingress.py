@@ -7,10 +7,11 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.configuration import parse
 from serve_app.gateway.app import create_app
 from serve_app.gateway.directory import snapshot
 from serve_app.gateway.gateway import Gateway
-from serve_app.settings import AppSettings, Directory, parse
+from serve_app.settings import AppSettings, Directory
 from serve_app.telemetry.metrics import GatewayMetrics
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from ray import serve
 
 from serve_app.app import assemble
-from serve_app.settings import AppSettings, parse
+from serve_app.configuration import parse
+from serve_app.settings import AppSettings
 
 
 def build(args: dict[str, Any]) -> serve.Application:

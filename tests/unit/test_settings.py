@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from serve_app.configuration import load, parse
 from serve_app.errors import ConfigError
 from serve_app.settings import (
     PEPPER_VARIABLE,
@@ -12,8 +13,6 @@ from serve_app.settings import (
     Directory,
     EngineSettings,
     GatewaySettings,
-    load,
-    parse,
 )
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from serve_app.adapters.version import CONFIG_FILE, WEIGHTS_FILE
+from serve_app.configuration import parse
 from serve_app.errors import ConfigError, InvalidApiKey
 from serve_app.gateway.directory import snapshot
-from serve_app.settings import Directory, EngineSettings, parse
+from serve_app.settings import Directory, EngineSettings
 from serve_app.tenancy.keys import cache_salt
 
 ENGINE = EngineSettings(model="org/model", served_model_name="demo", max_lora_rank=16)
