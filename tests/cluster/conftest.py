@@ -50,7 +50,7 @@ def stub_config(adapters: Path, gateways: int = 1, replicas: int = 2) -> dict[st
     return config
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def app(adapters: Path) -> Iterator[RunningApp]:
     with harness.running(stub_config(adapters)) as app:
         yield app

@@ -8,7 +8,7 @@ from tests import harness
 from tests.harness import RunningApp
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app() -> Iterator[RunningApp]:
     """``configs/demo.yaml`` as it is."""
     with harness.running(harness.config("demo.yaml")) as app:
