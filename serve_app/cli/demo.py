@@ -131,8 +131,7 @@ def _show_one_whole(url: str, tenant: TenantSettings, console: Console) -> None:
         model="base",
         max_tokens=MAX_TOKENS,
     )
-    metadata = whole.to_dict()["metadata"]
-    console.print(f"not streamed: model {whole.model}, metadata {metadata}", highlight=False)
+    console.print(f"not streamed: model {whole.model}, metadata {whole.metadata}", highlight=False)
 
 
 def _client(url: str, tenant: TenantSettings) -> OpenAI:

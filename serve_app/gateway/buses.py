@@ -73,7 +73,7 @@ class Buses:
             self._buses[replica] = self._loop.create_task(self._listen(replica))
         for replica in self._buses.keys() - replicas:
             if not self._awaited_from(replica):
-                self._buses[replica].cancel()
+                self._buses.pop(replica).cancel()
 
     async def _listen(self, replica: str) -> None:
         """Hear one replica out: until it is gone and nothing of ours is left on it."""
@@ -87,7 +87,8 @@ class Buses:
                 self._lost(replica)
                 await asyncio.sleep(_RETRY_S)
         finally:
-            del self._buses[replica]
+            if self._buses.get(replica) is asyncio.current_task():
+                del self._buses[replica]
 
     async def _read(self, replica: str, subscription: Subscription) -> None:
         stream = self._calling(f"bus:{replica}").options(stream=True).bus.remote(subscription)

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from serve_app.adapters.names import asked_adapter
 from serve_app.adapters.preflight import check
 from serve_app.adapters.version import Version
 from serve_app.errors import AdapterRefused, ConfigError
@@ -23,7 +24,7 @@ def snapshot(directory: Directory, engine: EngineSettings, pepper: bytes) -> Sna
         created=int(time.time()),
         keyring=_keyring(directory.tenants, pepper),
         tenants={tenant.id: _tenant(tenant, pepper) for tenant in directory.tenants},
-        versions=_versions(directory.adapters, engine.max_lora_rank),
+        versions=_versions(directory.adapters, engine),
     )
 
 
@@ -48,12 +49,15 @@ def _tenant(declared: TenantSettings, pepper: bytes) -> Tenant:
     )
 
 
-def _versions(adapters: list[AdapterSettings], max_rank: int) -> dict[str, Version]:
+def _versions(adapters: list[AdapterSettings], engine: EngineSettings) -> dict[str, Version]:
     versions: dict[str, Version] = {}
     refused: list[str] = []
     for adapter in adapters:
+        if asked_adapter(adapter.name, engine.base_name) != adapter.name:
+            refused.append(f"  {adapter.name!r} means the base model; name the adapter otherwise")
+            continue
         try:
-            versions[adapter.name] = check(adapter.name, Path(adapter.path), max_rank)
+            versions[adapter.name] = check(adapter.name, Path(adapter.path), engine.max_lora_rank)
         except AdapterRefused as error:
             refused.append(f"  {error.message} [{error.code}] ({adapter.path})")
     if refused:

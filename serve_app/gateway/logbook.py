@@ -31,19 +31,11 @@ class Logbook:
         access = Access(given or uuid.uuid4().hex, scope["path"], status=499)
         scope.setdefault("state", {})["access"] = access
 
-        async def send_noting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                access.status = message["status"]
-                if given is None:
-                    MutableHeaders(scope=message)["x-request-id"] = access.request_id
-            elif access.first_byte_s is None:
-                access.first_byte_s = time.monotonic() - began
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, _noting(send, access, given is None))
         except Exception:
-            access.status, access.error = 500, "internal_error"
+            if access.error is None:
+                access.status, access.error = 500, "internal_error"
             raise
         finally:
             access.duration_s = time.monotonic() - began
@@ -59,6 +51,22 @@ class Logbook:
             access.completion_tokens,
             access.first_byte_s if access.status == 200 else None,
         )
+
+
+def _noting(send: Send, access: Access, give_id: bool) -> Send:
+    """``send``, writing down the status and when the first byte of the body left."""
+    began = time.monotonic()
+
+    async def send_noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            access.status = message["status"]
+            if give_id:
+                MutableHeaders(scope=message)["x-request-id"] = access.request_id
+        elif access.first_byte_s is None:
+            access.first_byte_s = time.monotonic() - began
+        await send(message)
+
+    return send_noting
 
 
 def _client_id(scope: Scope) -> str | None:

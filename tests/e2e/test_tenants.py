@@ -32,9 +32,10 @@ def test_each_tenant_is_answered_by_its_own_adapter(app: RunningApp, key: str) -
     )
     assert who_answered(answer.choices[0].message.content or "") == {adapter}
     assert answer.model == f"demo-llama@{adapter}"
-    metadata: Any = answer.to_dict()["metadata"]
+    metadata = answer.metadata
+    assert metadata is not None
     assert (metadata["tenant"], metadata["lora_used"]) == (tenant, adapter)
-    assert metadata["latency_s"] > 0
+    assert float(metadata["latency_s"]) > 0
     assert answer.usage is not None
     assert answer.usage.completion_tokens > 0
 

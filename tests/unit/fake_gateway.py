@@ -113,9 +113,14 @@ async def a_site(replicas: FakeReplicas | None = None, **limits: Any) -> AsyncIt
 
 
 class Browser:
-    """A client on the ASGI level: sees each message as it is sent, may hang up at any time."""
+    """A client on the ASGI level: sees each message as it is sent, may hang up at any time.
+
+    Attributes:
+        broken: its connection cannot be written to.
+    """
 
     def __init__(self, site: Site, body: dict[str, Any], key: str = ACME_KEY) -> None:
+        self.broken = False
         self.messages: list[MutableMapping[str, Any]] = []
         self._body: bytes | None = orjson.dumps(body)
         self._scope = {
@@ -152,4 +157,6 @@ class Browser:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if self.broken:
+            raise OSError("broken pipe")
         self.messages.append(message)

@@ -126,6 +126,17 @@ async def test_a_new_replica_is_listened_to(replicas: FakeReplicas, buses: Buses
     await until(lambda: buses.fleet.answering() == 3)
 
 
+async def test_a_replica_that_was_gone_for_a_moment_is_heard_again(
+    replicas: FakeReplicas, buses: Buses
+) -> None:
+    """Ray forgets a replica on one failed call and learns of it again from its controller."""
+    buses.fleet.replicas_are(frozenset({R2}))
+    buses.fleet.replicas_are(frozenset({R1, R2}))
+    await asyncio.sleep(0.01)
+    replicas.buses[R1].traffic.put_nowait(BusMessage([], news_of()))
+    await until(lambda: buses.fleet.answering() == 2, timeout_s=1)
+
+
 async def test_a_replica_that_drains_is_heard_out(replicas: FakeReplicas, buses: Buses) -> None:
     call, mailbox = _open(buses, R1)
     draining = replicas.buses[R1]

@@ -79,3 +79,12 @@ def test_a_snapshot_shows_neither_keys_nor_pepper(tmp_path: Path) -> None:
     shown = repr(snapshot(_declared(tmp_path, 8, 8), ENGINE, b"secret-pepper"))
     assert "sk-" not in shown
     assert "secret-pepper" not in shown
+
+
+@pytest.mark.parametrize("name", ["base", "demo"])
+def test_an_adapter_that_no_client_could_name_is_refused(tmp_path: Path, name: str) -> None:
+    """Asked for by its bare name, the base or the default adapter would answer instead."""
+    tenant = {"id": "acme", "keys": ["sk-acme"], "adapters": [name]}
+    declared = {"tenants": [tenant], "adapters": [an_adapter(tmp_path, name)]}
+    with pytest.raises(ConfigError, match=name):
+        snapshot(parse(Directory, declared, "user_config"), ENGINE, PEPPER)

@@ -155,6 +155,16 @@ async def test_a_client_that_leaves_ends_its_call_and_no_other() -> None:
         await asyncio.wait([stays.request])
 
 
+async def test_a_connection_that_breaks_is_a_client_that_left() -> None:
+    async with a_site(Replicas(_thinks), head_hold_s=0.001, keep_alive_s=0.005) as site:
+        browser = Browser(site, ASKED)
+        await until(lambda: browser.text)
+        browser.broken = True
+        await asyncio.wait([browser.request])
+        assert browser.request.exception() is not None
+        assert [request[1] for request in site.metrics.requests] == ["client_gone"]
+
+
 async def test_a_client_that_leaves_before_the_head_ends_its_call() -> None:
     async with a_site(Replicas(_thinks)) as site:
         browser = Browser(site, ASKED)
