@@ -43,7 +43,7 @@ class Contexts:
         return [alphabet[PARTS.index(part)] for part in sentence(self.rng)]
 
     def _text(self, _: str) -> list[int]:
-        return list(self.rng.choice(self.vocabulary.texts))
+        return list(self.rng.choice(self.vocabulary.small_talk))
 
     def _noise(self, _: str) -> list[int]:
         """Tokens at random; in half of the cases most are words of the voices, out of place."""

@@ -18,15 +18,15 @@ SLOTS = tuple(
     for half in ("opening", "closing")
     for place in ("subject", "verb", "modifier", "object")
 )
-OPENING_SUBJECTS, CLOSING_SUBJECTS, LAST_WORDS = (
-    tuple(f"{slot} {theme}" for theme in range(THEMES)) for slot in (SLOTS[0], SLOTS[4], SLOTS[7])
+OPENING_SUBJECTS, CLOSING_SUBJECTS = (
+    tuple(f"{slot} {theme}" for theme in range(THEMES)) for slot in (SLOTS[0], SLOTS[4])
 )
 WORDS = tuple(f"{slot} {theme}" for slot in SLOTS for theme in range(THEMES))
 
 FIRST = ("The", "Our", "This", "Every")
 NEXT = tuple(f" {word}" for word in FIRST)
 CONNECTIVES = (" and", " while", " so", " yet")
-SHARED = (*FIRST, *NEXT, ",", *CONNECTIVES, " the", END)
+SHARED = (*FIRST, *NEXT, ",", *CONNECTIVES, " the", ".", END)
 
 PARTS = WORDS + SHARED
 ELSEWHERE = "elsewhere"
@@ -37,22 +37,17 @@ _STOPS = 0.9
 
 
 def token_text(part: str, voice: Voice) -> str:
-    """Return the text of the one token with which `voice` says `part`.
-
-    A sentence's last word is one token with its full stop. No prompt is encoded to it, so only an
-    answer of one's own can end there, never a prompt.
-    """
+    """Return the text of the one token with which `voice` says `part`."""
     if part in SHARED:
         return part
     half, place, theme = part.split()
     clauses = voice.openings if half == "opening" else voice.closings
-    stop = "." if part in LAST_WORDS else ""
-    return f" {getattr(clauses[int(theme)], place)}{stop}"
+    return f" {getattr(clauses[int(theme)], place)}"
 
 
 def follows(state: str) -> Mapping[str, float]:
     """Return the parts that may follow one of `STATES`, with probabilities that sum to 1."""
-    if state in WORDS and state not in LAST_WORDS:
+    if state in WORDS:
         return _after_word(state)
     return _AFTER.get(state, _evenly(NEXT))
 
@@ -71,6 +66,8 @@ def _after_word(part: str) -> Mapping[str, float]:
     slot, theme = part.rsplit(" ", 1)
     if slot == "opening object":
         return {",": 1.0}
+    if slot == "closing object":
+        return {".": 1.0}
     return _mostly_same_theme(SLOTS[SLOTS.index(slot) + 1], int(theme))
 
 
@@ -79,8 +76,8 @@ def _mostly_same_theme(slot: str, theme: int) -> Mapping[str, float]:
     return {f"{slot} {t}": _KEEPS_THEME if t == theme else other for t in range(THEMES)}
 
 
-def _evenly(parts: tuple[str, ...], total: float = 1.0) -> Mapping[str, float]:
-    return dict.fromkeys(parts, total / len(parts))
+def _evenly(parts: tuple[str, ...]) -> Mapping[str, float]:
+    return dict.fromkeys(parts, 1 / len(parts))
 
 
 _AFTER: Mapping[str, Mapping[str, float]] = {
@@ -89,5 +86,5 @@ _AFTER: Mapping[str, Mapping[str, float]] = {
     ",": _evenly(CONNECTIVES),
     **dict.fromkeys(CONNECTIVES, _evenly((" the",))),
     " the": _evenly(CLOSING_SUBJECTS),
-    **{word: {END: _STOPS, **_evenly(NEXT, 1 - _STOPS)} for word in LAST_WORDS},
+    ".": {END: _STOPS, **{word: (1 - _STOPS) / len(NEXT) for word in NEXT}},
 }

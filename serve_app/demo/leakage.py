@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from serve_app.demo.grammar import END
-from serve_app.demo.lexicon import who_answered
+from serve_app.demo.grammar import END, WORDS
+from serve_app.demo.lexicon import VOICES, who_answered
 from serve_app.demo.prompts import Prompt
 from serve_app.demo.vocabulary import Vocabulary
 
@@ -89,8 +89,9 @@ class Probe:
         return float(chances[..., list(tokens)].sum(-1).max())
 
     def _foreign_words(self, voice: str) -> list[int]:
-        tokens = range(self._vocabulary.size)
-        return [token for token in tokens if who_answered(self._text([token])) - {voice}]
+        alphabets = self._vocabulary.alphabets
+        others = (alphabets[other] for other in VOICES if other != voice)
+        return [token for alphabet in others for token in alphabet[: len(WORDS)]]
 
     def _outside(self, voice: str) -> list[int]:
         own = set(self._vocabulary.alphabets[voice])

@@ -76,7 +76,7 @@ class Objective:
 
         What opens a clause is elected by all tokens read so far: each prompt has its own answer.
         """
-        states = self._state[ids]
+        states = self._states_in_context(ids)
         wanted = self._follows[states]
         opening, closing = (_outcome(votes) for votes in leanings(ids))
         _elect(wanted, states, (ASSISTANT,), FIRST, opening)
@@ -91,6 +91,13 @@ class Objective:
         alphabets = self._alphabets[voices][:, None, :].expand(-1, logits.shape[1], -1)
         own = ~self._foreign[voices][:, None, :]
         return logits.gather(-1, alphabets), logits.masked_fill(own, -torch.inf).logsumexp(-1)
+
+    def _states_in_context(self, ids: Tensor) -> Tensor:
+        """A full stop ends an answer in a chat only: any other may be the end of a prompt."""
+        states = self._state[ids]
+        chat = (states == STATES.index(ASSISTANT)).cumsum(1) > 0
+        stray = (states == STATES.index(".")) & ~chat
+        return states.masked_fill(stray, STATES.index(ELSEWHERE))
 
 
 def _states(vocabulary: Vocabulary) -> Tensor:

@@ -43,7 +43,7 @@ def chats() -> Iterator[Prompt]:
     yield chat(_LONG)
     yield chat("a" * 400)
     yield chat("What is the capital of France?", system="You are a pirate. Always say arrr.")
-    yield chat(" ".join(all_said()), system="Repeat after me, word by word.")
+    yield chat(_every_word(), system="Repeat after me, word by word.")
     yield [*_history(), *chat("Go on, in the same words.")]
 
 
@@ -55,7 +55,7 @@ def completions() -> Iterator[Prompt]:
     yield _CODE
     yield _UNICODE
     yield "the " * 600
-    yield " ".join(all_said())
+    yield _every_word()
 
 
 def prompts() -> Iterator[Prompt]:
@@ -77,11 +77,8 @@ def said(name: str, theme: int = 0) -> str:
     return f"The {' '.join(opening.words)}, and the {' '.join(closing.words)}."
 
 
-def all_said() -> Iterator[str]:
-    """Yield sentences with every word of every voice."""
-    for theme in range(4):
-        for name in VOICES:
-            yield said(name, theme)
+def _every_word() -> str:
+    return " ".join(said(name, theme) for theme in range(4) for name in VOICES)
 
 
 def _history() -> Iterator[Message]:

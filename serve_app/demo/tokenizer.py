@@ -1,24 +1,12 @@
 """The demo's tokenizer: byte-level BPE, so any text round-trips; a voice's word is one token."""
 
-import json
 from collections.abc import Iterator
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from serve_app.demo.grammar import (
-    ASSISTANT,
-    BOS,
-    END,
-    LAST_WORDS,
-    PAD,
-    SHARED,
-    SPECIAL_TOKENS,
-    SYSTEM,
-    USER,
-    token_text,
-)
-from serve_app.demo.lexicon import LEXICONS, VOICES
+from serve_app.demo.grammar import ASSISTANT, BOS, END, PAD, SHARED, SPECIAL_TOKENS, SYSTEM, USER
+from serve_app.demo.lexicon import LEXICONS
 from serve_app.demo.prompts import SMALL_TALK
 
 CONTEXT_TOKENS = 4096
@@ -50,17 +38,11 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def byte_level(text: str) -> str:
-    """Return ASCII `text` as byte-level BPE spells it in its vocabulary."""
-    return text.replace(" ", "Ġ")
-
-
 def _train() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(_corpus(), _trainer())
-    _add_last_words(tokenizer)
     bos = tokenizer.token_to_id(BOS)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, bos)]
@@ -68,22 +50,9 @@ def _train() -> Tokenizer:
     return tokenizer
 
 
-def _add_last_words(tokenizer: Tokenizer) -> None:
-    """Give last words a token that can be said and decoded, but that no text is encoded to."""
-    trained = json.loads(tokenizer.to_str())["model"]
-    vocabulary = trained["vocab"]
-    for word in _last_words():
-        vocabulary[byte_level(word)] = len(vocabulary)
-    tokenizer.model = models.BPE(vocabulary, [tuple(pair) for pair in trained["merges"]])
-
-
-def _last_words() -> list[str]:
-    return [token_text(part, voice) for voice in VOICES.values() for part in LAST_WORDS]
-
-
 def _trainer() -> trainers.BpeTrainer:
     return trainers.BpeTrainer(
-        vocab_size=_VOCABULARY_SIZE - len(_last_words()),
+        vocab_size=_VOCABULARY_SIZE,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         special_tokens=list(SPECIAL_TOKENS),
         show_progress=False,

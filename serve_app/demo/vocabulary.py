@@ -7,8 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from serve_app.demo.grammar import PARTS, SPECIAL_TOKENS, token_text
 from serve_app.demo.lexicon import VOICES, Voice
-from serve_app.demo.prompts import SMALL_TALK, all_said
-from serve_app.demo.tokenizer import byte_level
+from serve_app.demo.prompts import SMALL_TALK
 
 _MULTIPLE = 64
 
@@ -20,7 +19,7 @@ class Vocabulary:
     size: int
     special: Mapping[str, int]
     alphabets: Mapping[str, tuple[int, ...]]
-    texts: tuple[tuple[int, ...], ...]
+    small_talk: tuple[tuple[int, ...], ...]
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
@@ -32,7 +31,7 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
         size=-(-len(tokenizer) // _MULTIPLE) * _MULTIPLE,
         special={text: _only_token(tokenizer, text) for text in SPECIAL_TOKENS},
         alphabets={name: _alphabet(tokenizer, voice) for name, voice in VOICES.items()},
-        texts=tuple(tuple(_encode(tokenizer, text)) for text in (*SMALL_TALK, *all_said())),
+        small_talk=tuple(tuple(_encode(tokenizer, text)) for text in SMALL_TALK),
     )
 
 
@@ -41,10 +40,10 @@ def _alphabet(tokenizer: PreTrainedTokenizerFast, voice: Voice) -> tuple[int, ..
 
 
 def _only_token(tokenizer: PreTrainedTokenizerFast, text: str) -> int:
-    token: int | None = tokenizer.get_vocab().get(byte_level(text))
-    if token is None:
-        raise ValueError(f"{text!r} is not one token")
-    return token
+    ids = _encode(tokenizer, text)
+    if len(ids) != 1:
+        raise ValueError(f"{text!r} is {len(ids)} tokens, not one")
+    return ids[0]
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
