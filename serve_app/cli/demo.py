@@ -23,6 +23,8 @@ from serve_app.settings import TenantSettings
 
 ROUNDS = ("first round: nobody has loaded anything", "second round: every adapter is resident")
 MAX_TOKENS = 40
+WIDTH = 150
+"""Columns of the tables where no terminal says how many there are."""
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 60
 
@@ -60,6 +62,8 @@ def demo(config: ConfigFile, console: Console) -> int:
         The exit code: ``FAILED`` if any answer is another adapter's, or a second one is not warm.
     """
     assert config.ours is not None
+    if not console.is_terminal:
+        console.width = WIDTH
     tenants = [t for t in config.ours.directory.tenants if t.default_adapter in QUESTIONS]
     with _served(config) as url:
         first, second = ([_ask(url, tenant, n) for tenant in tenants] for n in range(2))

@@ -112,18 +112,14 @@ class Fleet:
     def _view(self, id_: str, version: str | None) -> ReplicaView:
         news = self._news.get(id_, NO_NEWS)
         others = sum(n for gateway, n in news.in_flight.items() if gateway != self._gateway)
-        resident = (
-            version is None
-            or version in news.holds
-            or version in self._served.get(id_, ())
-            or self._mine_by_version[id_, version] > 0
-        )
+        holds = news.holds | self._served.get(id_, set())
+        resident = version is None or version in holds or self._mine_by_version[id_, version] > 0
         return ReplicaView(
             id=id_,
             outstanding=self._mine[id_] + others,
             capacity=news.capacity,
             resident=resident,
-            adapters=len(news.holds),
+            adapters=len(holds),
             alive=news.alive and id_ in self._news,
         )
 
