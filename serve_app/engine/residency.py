@@ -14,7 +14,7 @@ from pathlib import Path
 
 from serve_app.adapters.version import WEIGHTS_FILE, Version
 from serve_app.engine.interface import Engine
-from serve_app.errors import AdapterLoading
+from serve_app.errors import AdapterLoading, AdapterRefused
 
 _READ_BYTES = 4 << 20
 
@@ -160,6 +160,12 @@ class Residency:
 
 def _read_through(path: Path) -> None:
     """Bring a file into the page cache, so that the engine's own read does not wait for a disk."""
-    with path.open("rb", buffering=0) as file:
-        while file.read(_READ_BYTES):
-            pass
+    try:
+        with path.open("rb", buffering=0) as file:
+            while file.read(_READ_BYTES):
+                pass
+    except OSError:
+        raise AdapterRefused(
+            f"adapter {path.parent.name!r}: its files are gone or cannot be read",
+            code="adapter_file_missing",
+        ) from None

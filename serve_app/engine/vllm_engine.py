@@ -5,6 +5,7 @@ it takes works here; the objects are then called directly, without vLLM's HTTP s
 """
 
 import asyncio
+import logging
 from argparse import Namespace
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -35,6 +36,8 @@ from serve_app.engine.refusals import from_vllm
 from serve_app.errors import AdapterRefused, ApiError, ConfigError, InvalidRequest, NotSupported
 from serve_app.routing.messages import Call, Operation, Usage
 from serve_app.settings import EngineSettings
+
+LOGGER = logging.getLogger("ray.serve")
 
 _MODELS: dict[Operation, TypeAdapter[Any]] = {
     Operation.CHAT: TypeAdapter(ChatCompletionRequest),
@@ -118,9 +121,8 @@ class VllmEngine:
             await self._llm.remove_lora(engine_id)
             if isinstance(error, ApiError):
                 raise
-            raise AdapterRefused(
-                f"the engine refused adapter {version.adapter!r}: {error}"
-            ) from error
+            LOGGER.error("vLLM refused adapter %s: %s", version.name, error)
+            raise AdapterRefused(f"the engine refused adapter {version.adapter!r}") from None
         self._models.lora_requests[version.name] = request
 
     async def unload_adapter(self, version: Version, engine_id: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from serve_app.errors import InvalidRequest
+from serve_app.gateway.schemas import refers_to_itself
 from serve_app.settings import GatewaySettings
 
 Body = dict[str, Any]
@@ -142,8 +143,8 @@ def _cap_lists(body: Body, limits: GatewaySettings) -> None:
 
 
 def _prompts(value: object) -> int:
-    """How many prompts; a list of integers is one prompt in tokens."""
-    if not isinstance(value, list) or not value or isinstance(value[0], int):
+    """How many prompts; a list of integers is one in tokens, one of objects a conversation."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], str | list):
         return 1
     return len(value)
 
@@ -157,10 +158,13 @@ def _cap_grammars(body: Body, limits: GatewaySettings) -> None:
             raise InvalidRequest(
                 f"{field} is larger than {limits.max_grammar_bytes} bytes.", param=field
             )
-        if b'"$ref"' in orjson.dumps(value) and field != "tools":
+        if field != "tools" and refers_to_itself(value):
             raise InvalidRequest(
-                f"{field}: schemas with $ref are not accepted; write them out.", param=field
+                f"{field}: schemas that refer to themselves are not accepted.", param=field
             )
+    structure = body.get("structured_outputs")
+    if structure is not None and not isinstance(structure, dict):
+        raise InvalidRequest("structured_outputs must be an object.", param="structured_outputs")
 
 
 def _text_only(body: Body) -> None:

@@ -29,7 +29,7 @@ class Mailbox:
             return
         if data is None:
             self._ended = True
-        elif self._bytes + len(data) > self.max_bytes:
+        elif self._waiting and self._bytes + len(data) > self.max_bytes:
             self.fail(TooSlow())
         else:
             self._waiting.append(data)
