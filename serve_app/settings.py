@@ -1,7 +1,7 @@
 """Typed settings behind ``configs/*.yaml``. Unknown keys and bad values are refused by their path.
 
 A configuration is a Ray Serve config file. ``args`` of the application is an ``AppSettings``:
-changing it restarts engines. ``user_config`` of the ``gateway`` deployment is a ``Directory`` of
+changing it restarts engines. ``user_config`` of the ``control`` deployment is a ``Directory`` of
 tenants and adapters: changing it does not. Everything else in the file is Serve's own.
 """
 
@@ -35,6 +35,27 @@ def _name(text: str) -> str:
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 
+
+
+def _from_environment(value: str) -> str:
+    """``value``, or what the environment has under NAME when it is ``${NAME}``."""
+    variable = _VARIABLE.fullmatch(value)
+    if variable is None:
+        return value
+    found = os.environ.get(variable["name"], "")
+    if not found:
+        raise ValueError(f"the environment variable {variable['name']} is not set")
+    return found
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    value = _from_environment(url.get_secret_value())
+    if not value.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite://")):
+        raise ValueError("must begin with postgresql+asyncpg:// or sqlite+aiosqlite://")
+    return SecretStr(value)
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 Name = Annotated[str, AfterValidator(_name)]
 Rank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
 
@@ -57,6 +78,8 @@ class EngineSettings(_Strict):
         bus_gap_s: least seconds between two messages of the token bus.
         news_interval_s: seconds between two reports of residency and load.
         hang_timeout_s: an engine silent for so long is dead. Longer than the slowest load.
+        slot_turn_s: seconds an adapter keeps its slot while others wait for one; 0 leaves slots to
+            vLLM, which lets an adapter wait for as long as others are busy.
     """
 
     model: str
@@ -75,6 +98,7 @@ class EngineSettings(_Strict):
     bus_gap_s: float = Field(default=0.004, ge=0, le=1)
     news_interval_s: float = Field(default=0.2, gt=0, le=1)
     hang_timeout_s: float = Field(default=30.0, gt=0)
+    slot_turn_s: float = Field(default=0.5, ge=0)
 
     @model_validator(mode="after")
     def _room_for_the_batch(self) -> "EngineSettings":
@@ -91,7 +115,14 @@ class EngineSettings(_Strict):
 
     def as_vllm_arguments(self) -> list[str]:
         """Command-line arguments of ``vllm serve`` that say the same."""
-        ours = {"vllm", "bus_gap_s", "news_interval_s", "hang_timeout_s", "served_model_name"}
+        ours = {
+            "vllm",
+            "bus_gap_s",
+            "news_interval_s",
+            "hang_timeout_s",
+            "slot_turn_s",
+            "served_model_name",
+        }
         options = {
             "enable_lora": True,
             "max_cpu_loras": 4 * self.max_loras,
@@ -147,11 +178,56 @@ class GatewaySettings(_Strict):
     max_buffer_bytes: int = Field(default=4 << 20, gt=0)
 
 
+class RegistrySettings(_Strict):
+    """Where adapters come from and where they are kept.
+
+    Attributes:
+        data_dir: the registry's database and the adapters' files. Durable where control runs; on
+            other nodes it is where their replicas keep the files they have fetched.
+        database_url: another database, for example ``postgresql+asyncpg://...``; ``${NAME}``
+            takes it from the environment.
+        roots: directories under which a local source must lie.
+        schemes: URL schemes a source may have.
+        max_bytes: the largest adapter taken.
+        fetch_timeout_s: a source that takes longer is given up.
+        fetch_attempts: how often a remote source is tried.
+        canary: load a candidate on one replica and let it answer before it goes live.
+        keep_versions: how many versions of an adapter are kept to go back to.
+        drain_s: requests on a removed adapter that still run after so long are aborted.
+        grace_s: content nobody refers to is deleted after so long.
+    """
+
+    data_dir: Path = Path(".serve-app")
+    database_url: DatabaseUrl | None = None
+    roots: list[Path] = []
+    schemes: list[Literal["s3", "gs", "hf", "https"]] = ["s3", "gs", "hf", "https"]
+    max_bytes: int = Field(default=8 << 30, gt=0)
+    fetch_timeout_s: float = Field(default=900, gt=0)
+    fetch_attempts: int = Field(default=3, ge=1)
+    canary: bool = False
+    keep_versions: int = Field(default=10, ge=1)
+    drain_s: float = Field(default=60, ge=0)
+    grace_s: float = Field(default=300, ge=0)
+
+    @property
+    def url(self) -> str:
+        """The database's URL, as SQLAlchemy takes it."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'registry.db'}"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Adapters' files by digest."""
+        return self.data_dir.absolute() / "adapters"
+
+
 class AppSettings(_Strict):
     """``args`` of the application."""
 
     engine: EngineSettings
     gateway: GatewaySettings = GatewaySettings()
+    registry: RegistrySettings = RegistrySettings()
     pepper: SecretStr = Field(
         default_factory=lambda: SecretStr(os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32)),
         min_length=1,
@@ -159,12 +235,7 @@ class AppSettings(_Strict):
 
 
 def _key(key: SecretStr) -> SecretStr:
-    value = key.get_secret_value()
-    variable = _VARIABLE.fullmatch(value)
-    if variable is not None:
-        value = os.environ.get(variable["name"], "")
-        if not value:
-            raise ValueError(f"the environment variable {variable['name']} is not set")
+    value = _from_environment(key.get_secret_value())
     if not (value.isascii() and value.isprintable()) or value.strip() != value or not value:
         raise ValueError("a key is printable ASCII without spaces around it")
     return SecretStr(value)
@@ -175,7 +246,8 @@ Key = Annotated[SecretStr, AfterValidator(_key)]
 
 class TenantSettings(_Strict):
     """A declared tenant. ``adapters: ["*"]`` grants every adapter; a key is written out, or
-    ``${NAME}`` to take it from the environment."""
+    ``${NAME}`` to take it from the environment; ``manages_adapters`` lets its keys register,
+    replace and remove adapters of its own."""
 
     id: Name
     keys: list[Key] = Field(min_length=1)
@@ -183,17 +255,25 @@ class TenantSettings(_Strict):
     default_adapter: Name | None = None
     base: bool = False
     admin: bool = False
+    manages_adapters: bool = False
 
 
 class AdapterSettings(_Strict):
-    """A declared adapter: a name and a directory in PEFT's format."""
+    """A declared adapter: a name, and a directory in PEFT's format or the URL of one.
+
+    ``preload``, ``pin``, ``owner`` and ``grants`` are as in ``adapters.catalog.Entry``.
+    """
 
     name: Name
-    path: Path
+    path: str = Field(min_length=1)
+    preload: bool = False
+    pin: bool = False
+    owner: Name | None = None
+    grants: list[Name] = []
 
 
 class Directory(_Strict):
-    """``user_config`` of the gateway: who may ask, and what there is to ask for."""
+    """``user_config`` of control: who may ask, and what there is to ask for."""
 
     tenants: list[TenantSettings] = Field(min_length=1)
     adapters: list[AdapterSettings] = []

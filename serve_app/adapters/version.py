@@ -1,4 +1,4 @@
-"""One immutable version of an adapter: a name, a digest of its content, a local directory."""
+"""One immutable version of an adapter: a name, a number, a digest of its content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,6 +6,9 @@ from pathlib import Path
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+FILES = (CONFIG_FILE, WEIGHTS_FILE)
+"""All that is ever taken of an adapter."""
+
 DIGEST_CHARS = 12
 _CHUNK_BYTES = 1 << 20
 
@@ -16,15 +19,15 @@ class Version:
 
     Attributes:
         adapter: the adapter's name.
-        digest: hex SHA-256 of its two files.
-        path: absolute directory that holds them.
+        number: counts the adapter's versions from 1; never given twice.
+        digest: hex SHA-256 of its two files, 64 characters.
         rank: LoRA rank.
-        size_bytes: bytes of the weights file.
+        size_bytes: bytes of its two files together.
     """
 
     adapter: str
+    number: int
     digest: str
-    path: str
     rank: int
     size_bytes: int
 
@@ -45,7 +48,7 @@ def digest_of(directory: Path) -> str:
         OSError: a file is missing or unreadable.
     """
     whole = hashlib.sha256()
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
+    for name in FILES:
         path = directory / name
         whole.update(path.stat().st_size.to_bytes(8, "big"))
         with path.open("rb") as file:

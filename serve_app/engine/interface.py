@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from serve_app.adapters.version import Version
@@ -44,11 +45,12 @@ class EngineLoad:
 class Engine(Protocol):
     """One engine and the adapters in it.
 
-    ``max_num_seqs`` is how many requests it runs at once, ``max_cpu_loras`` how many adapters it
-    holds.
+    ``max_num_seqs`` is how many requests it runs at once, ``max_loras`` of how many adapters,
+    ``max_cpu_loras`` how many adapters it holds.
     """
 
     max_num_seqs: int
+    max_loras: int
     max_cpu_loras: int
 
     async def start(self) -> None: ...
@@ -61,8 +63,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def load_adapter(self, version: Version, engine_id: int) -> None:
-        """Make a staged version resident under an id never used before.
+    async def load_adapter(self, version: Version, directory: Path, engine_id: int) -> None:
+        """Make a version, staged in ``directory``, resident under an id never used before.
 
         Raises:
             AdapterRefused: the engine would not take it; nothing of it stays behind.
@@ -71,7 +73,19 @@ class Engine(Protocol):
         ...
 
     async def unload_adapter(self, version: Version, engine_id: int) -> None:
-        """Free a version that no request uses."""
+        """Free a version that no request uses, and see that it is gone.
+
+        Raises:
+            EngineDead: there is no engine left, or it keeps what it was told to free.
+        """
+        ...
+
+    async def held(self) -> frozenset[int]:
+        """Ids of the adapters the engine itself says it holds.
+
+        Raises:
+            EngineDead: there is no engine left.
+        """
         ...
 
     def load(self) -> EngineLoad: ...

@@ -117,6 +117,9 @@ class News:
         waiting: requests queued in its engine.
         kv_usage: share of its KV cache in use, 0 to 1.
         alive: its engine works.
+        loading: names of the versions among ``holds`` that are still being loaded.
+        active: names of the versions among ``holds`` that requests are using.
+        load_s: seconds a cold load takes there of late, 0 if there was none.
     """
 
     holds: frozenset[str]
@@ -125,6 +128,9 @@ class News:
     waiting: int = 0
     kv_usage: float = 0.0
     alive: bool = True
+    loading: frozenset[str] = frozenset()
+    active: frozenset[str] = frozenset()
+    load_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

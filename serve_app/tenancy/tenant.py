@@ -15,6 +15,7 @@ class Tenant:
         default_adapter: answers when the request names no adapter.
         base: whether the bare base model may answer.
         admin: whether it may use the admin routes.
+        manages_adapters: whether it may register and remove adapters of its own.
         cache_salt: keeps its prefix cache apart from every other tenant's.
     """
 
@@ -24,6 +25,7 @@ class Tenant:
     base: bool
     admin: bool
     cache_salt: str
+    manages_adapters: bool = False
 
     def may_use(self, adapter: str) -> bool:
         return adapter in self.adapters or EVERY_ADAPTER in self.adapters
