@@ -107,6 +107,40 @@ class AdapterRefused(ApiError):
         self.headers["x-should-retry"] = "false"
 
 
+class AdapterNotFound(ApiError):
+    """Unknown adapters and those that are not the caller's look the same, byte for byte."""
+
+    status, code, type = 404, "adapter_not_found", INVALID_REQUEST
+
+    def __init__(self, name: str, *, code: str | None = None) -> None:
+        super().__init__(
+            f"The adapter `{name}` does not exist or you do not have access to it.",
+            param="lora_name",
+            code=code,
+        )
+
+
+class AdapterConflict(ApiError):
+    """What is asked for does not go together with what there is: asking again will not help."""
+
+    status, code, type = 409, "adapter_conflict", INVALID_REQUEST
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message, code=code)
+        self.headers["x-should-retry"] = "false"
+
+
+class RegistryUnavailable(ApiError):
+    """The registry's database cannot be written now; nothing was acknowledged."""
+
+    status, code, type = 503, "registry_unavailable", "server_error"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The adapter registry cannot be reached or written now; try again.", retry_after_s=2
+        )
+
+
 class Overloaded(ApiError):
     status, code, type = 503, "overloaded", "server_error"
 
