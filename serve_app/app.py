@@ -7,6 +7,7 @@ from ray.serve.config import RequestRouterConfig
 from ray.serve.schema import LoggingConfig
 
 from serve_app.configuration import parse
+from serve_app.control.deployment import ControlDeployment
 from serve_app.engine.replica import ReplicaDeployment
 from serve_app.gateway.ingress import IngressDeployment
 from serve_app.routing.router import CallRouter
@@ -29,6 +30,9 @@ def build(args: dict[str, Any]) -> serve.Application:
 def assemble(settings: AppSettings, engine: str) -> serve.Application:
     """The application with the engine found at import path ``engine``."""
     logging = LoggingConfig(encoding="JSON", enable_access_log=False)
+    control = ControlDeployment.options(
+        graceful_shutdown_timeout_s=10, logging_config=logging
+    ).bind(settings)
     replicas = ReplicaDeployment.options(
         max_ongoing_requests=MANY,
         request_router_config=RequestRouterConfig(request_router_class=CallRouter),
@@ -36,10 +40,10 @@ def assemble(settings: AppSettings, engine: str) -> serve.Application:
         health_check_timeout_s=settings.engine.hang_timeout_s + 10,
         graceful_shutdown_timeout_s=60,
         logging_config=logging,
-    ).bind(settings.engine, engine)
+    ).bind(settings, engine, control)
     gateways = IngressDeployment.options(
         max_ongoing_requests=MANY,
         graceful_shutdown_timeout_s=60,
         logging_config=logging,
     )
-    return gateways.bind(settings, replicas)
+    return gateways.bind(settings, replicas, control)

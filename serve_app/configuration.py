@@ -54,10 +54,10 @@ def load(path: Path) -> tuple[AppSettings, Directory]:
     settings = parse(AppSettings, application.get("args") or {}, "applications.0.args")
     deployments = application.get("deployments")
     for index, deployment in enumerate(deployments if isinstance(deployments, list) else ()):
-        if isinstance(deployment, dict) and deployment.get("name") == "gateway":
+        if isinstance(deployment, dict) and deployment.get("name") == "control":
             where = f"applications.0.deployments.{index}.user_config"
             return settings, parse(Directory, deployment.get("user_config") or {}, where)
-    raise ConfigError(f"{path}: deployments: no `gateway` with a user_config of tenants")
+    raise ConfigError(f"{path}: deployments: no `control` with a user_config of tenants")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

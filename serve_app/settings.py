@@ -36,7 +36,6 @@ def _name(text: str) -> str:
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-
 def _from_environment(value: str) -> str:
     """``value``, or what the environment has under NAME when it is ``${NAME}``."""
     variable = _VARIABLE.fullmatch(value)

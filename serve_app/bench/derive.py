@@ -6,6 +6,7 @@ The engine's arguments and environment are the same on both sides by constructio
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from serve_app.errors import ConfigError
@@ -36,7 +37,7 @@ def targets(directory: Directory, most: int) -> list[Target]:
     Raises:
         ConfigError: there is none.
     """
-    paths = {adapter.name: str(adapter.path.absolute()) for adapter in directory.adapters}
+    paths = {adapter.name: str(Path(adapter.path).absolute()) for adapter in directory.adapters}
     found = [
         Target(tenant.keys[0].get_secret_value(), tenant.default_adapter, path)
         for tenant in directory.tenants

@@ -103,7 +103,11 @@ def paths(ours: Ours) -> list[Finding]:
     """Directories the settings name that are not there."""
     model = ours.settings.engine.model
     named = [("engine.model", model)] if model.startswith((".", "/", "~")) else []
-    named += [(f"adapter {one.name}", str(one.path)) for one in ours.directory.adapters]
+    named += [
+        (f"adapter {one.name}", one.path)
+        for one in ours.directory.adapters
+        if "://" not in one.path
+    ]
     return [
         Finding(f"{what}: no such directory: {path}")
         for what, path in named

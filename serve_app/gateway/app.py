@@ -15,7 +15,7 @@ from serve_app.errors import INVALID_REQUEST, ApiError, InvalidRequest, envelope
 from serve_app.gateway.answers import error_response
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.logbook import Logbook
-from serve_app.gateway.routes import admin, health, inference, models
+from serve_app.gateway.routes import admin, health, inference, lora, models, vllm_lora
 from serve_app.telemetry.metrics import GatewayMetrics
 
 LOGGER = logging.getLogger("ray.serve")
@@ -31,7 +31,7 @@ def create_app(gateway: Gateway, metrics: GatewayMetrics) -> FastAPI:
         lifespan=_closing,
     )
     app.state.gateway = gateway
-    for routes in (inference, models, admin, health):
+    for routes in (inference, models, lora, vllm_lora, admin, health):
         app.include_router(routes.router)
     app.add_exception_handler(ApiError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)

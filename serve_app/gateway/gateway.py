@@ -11,11 +11,12 @@ from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app.errors import ApiError, BodyTooLarge, Overloaded
+from serve_app.errors import ApiError, BodyTooLarge, ModelNotFound, Overloaded
 from serve_app.gateway import govern
 from serve_app.gateway.answers import StreamedAnswer, error_code, with_metadata
 from serve_app.gateway.buses import Buses
 from serve_app.gateway.exchange import Exchange
+from serve_app.gateway.registry import Registry
 from serve_app.routing.messages import Call, News, Operation, Reply
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
@@ -29,18 +30,23 @@ _HANDLES = 4096
 
 
 class Gateway:
-    """Authenticates by ``snapshot``, then governs, places and answers.
+    """Authenticates by the registry's snapshot, then governs, places and answers.
 
     Args:
         replicas: handle of the engine deployment.
+        registry: what control has published.
         limits: what one request may ask for.
     """
 
     def __init__(
-        self, replicas: DeploymentHandle, limits: GatewaySettings, metrics: GatewayMetrics
+        self,
+        replicas: DeploymentHandle,
+        registry: Registry,
+        limits: GatewaySettings,
+        metrics: GatewayMetrics,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
-        self.snapshot: Snapshot | None = None
+        self.registry = registry
         self._limits = limits
         self._metrics = metrics
         self._buses = Buses(replicas, self.id)
@@ -51,10 +57,11 @@ class Gateway:
     @property
     def ready(self) -> bool:
         """It knows its tenants, and at least one engine has told that it lives."""
-        return self.snapshot is not None and self._buses.fleet.answering() > 0
+        return self.registry.snapshot is not None and self._buses.fleet.answering() > 0
 
     async def close(self) -> None:
-        """Let go of the replicas."""
+        """Let go of control and of the replicas."""
+        await self.registry.close()
         await self._buses.hang_up()
 
     def fleet(self) -> dict[str, News]:
@@ -78,9 +85,23 @@ class Gateway:
         Raises:
             Overloaded: there is none yet.
         """
-        if self.snapshot is None:
+        if self.registry.snapshot is None:
             raise Overloaded("Starting; try again.", retry_after_s=2)
-        return self.snapshot
+        return self.registry.snapshot
+
+    async def resolve(self, tenant: Tenant, model: str | None) -> Target:
+        """What answers ``model``; a name unknown here is looked up once more at control.
+
+        Raises:
+            ModelNotFound: unknown or not granted, which look the same.
+            NoAdapterConfigured: nothing was named and there is nothing to fall back to.
+        """
+        try:
+            return self.known.resolve(tenant, model)
+        except ModelNotFound:
+            if not await self.registry.caught_up():
+                raise
+        return self.known.resolve(tenant, model)
 
     async def answer(self, request: Request, tenant: Tenant, operation: Operation) -> Response:
         """Answer one inference request.
@@ -90,7 +111,7 @@ class Gateway:
         """
         asked = _Asked(request, tenant)
         body = govern.parse(await self._read(request))
-        target = self.known.resolve(tenant, govern.model_of(body))
+        target = await self.resolve(tenant, govern.model_of(body))
         stream = operation in STREAMS and govern.wants_stream(body)
         governed = govern.govern(
             body,

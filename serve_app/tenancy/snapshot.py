@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from serve_app.adapters.catalog import Catalog, Entry
 from serve_app.adapters.names import asked_adapter, public_name
 from serve_app.adapters.version import Version
 from serve_app.errors import InvalidApiKey, ModelNotFound, NoAdapterConfigured
@@ -14,10 +15,15 @@ BEARER = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What ``model`` resolved to: one version of an adapter, or the base (``version`` None)."""
+    """What ``model`` resolved to: one version of an adapter, or the base (``version`` None).
+
+    Attributes:
+        created: unix time in seconds at which its adapter was first registered.
+    """
 
     model: str
     version: Version | None
+    created: int = 0
 
     @property
     def adapter(self) -> str | None:
@@ -30,16 +36,14 @@ class Snapshot:
 
     Attributes:
         base: the base model's public name.
-        created: unix time in seconds at which the adapters were declared.
         tenants: by id.
-        versions: the version in force of each adapter, by adapter name.
+        catalog: every adapter that may be named.
     """
 
     base: str
-    created: int
     keyring: Keyring
     tenants: Mapping[str, Tenant]
-    versions: Mapping[str, Version]
+    catalog: Catalog
 
     def authenticate(self, authorization: str | None) -> Tenant:
         """The tenant that holds the bearer key.
@@ -66,20 +70,19 @@ class Snapshot:
             adapter = tenant.default_adapter
         if adapter is None:
             return self._base(tenant, model)
-        version = self.versions.get(adapter)
-        if version is None or not tenant.may_use(adapter):
+        found = self.catalog.find(adapter)
+        if found is None or not tenant.may_use(found[0]):
             raise ModelNotFound(model or adapter)
-        return Target(public_name(self.base, adapter), version)
+        return self._target(*found)
 
     def visible_to(self, tenant: Tenant) -> list[Target]:
         """Everything the tenant may name: the base first if granted, then adapters by name."""
         base = [Target(self.base, None)] if tenant.base else []
-        adapters = [
-            Target(public_name(self.base, name), version)
-            for name, version in sorted(self.versions.items())
-            if tenant.may_use(name)
-        ]
-        return base + adapters
+        entries = sorted(self.catalog.entries.items())
+        return base + [self._target(e, e.version) for _, e in entries if tenant.may_use(e)]
+
+    def _target(self, entry: Entry, version: Version) -> Target:
+        return Target(public_name(self.base, entry.name), version, entry.created)
 
     def _base(self, tenant: Tenant, model: str | None) -> Target:
         if tenant.base:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from serve_app.adapters.catalog import Entry
+
 EVERY_ADAPTER = "*"
 
 
@@ -11,7 +13,7 @@ class Tenant:
 
     Attributes:
         id: the tenant's name.
-        adapters: names it may use; ``*`` grants all.
+        adapters: names its declaration lets it use; ``*`` grants all.
         default_adapter: answers when the request names no adapter.
         base: whether the bare base model may answer.
         admin: whether it may use the admin routes.
@@ -27,5 +29,11 @@ class Tenant:
     cache_salt: str
     manages_adapters: bool = False
 
-    def may_use(self, adapter: str) -> bool:
-        return adapter in self.adapters or EVERY_ADAPTER in self.adapters
+    def may_use(self, adapter: Entry) -> bool:
+        """Whether it was granted the adapter, here or there, or owns it."""
+        return (
+            adapter.name in self.adapters
+            or EVERY_ADAPTER in self.adapters
+            or adapter.owner == self.id
+            or self.id in adapter.grants
+        )

@@ -1,10 +1,16 @@
 """What operators may see. Needs an admin key."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Response
 
-from serve_app.gateway.routes.dependencies import TheGateway, an_admin, documented_auth
+from serve_app.adapters.commands import ShowAudit
+from serve_app.gateway.routes.dependencies import (
+    TheCaller,
+    TheGateway,
+    an_admin,
+    documented_auth,
+)
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[documented_auth, an_admin])
 
@@ -17,6 +23,9 @@ async def fleet(gateway: TheGateway) -> dict[str, Any]:
             "replica": replica,
             "alive": news.alive,
             "adapters": sorted(news.holds),
+            "loading": sorted(news.loading),
+            "active": sorted(news.active),
+            "load_s": round(news.load_s, 4),
             "in_flight": sum(news.in_flight.values()),
             "capacity": news.capacity,
             "waiting": news.waiting,
@@ -25,3 +34,13 @@ async def fleet(gateway: TheGateway) -> dict[str, Any]:
         for replica, news in gateway.fleet().items()
     ]
     return {"gateway": gateway.id, "replicas": replicas}
+
+
+@router.get("/audit")
+async def audit(
+    caller: TheCaller,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """Who did what to which adapter, newest first."""
+    return await caller.does(ShowAudit(caller.actor, limit, after))

@@ -21,15 +21,15 @@ async def list_models(gateway: TheGateway, tenant: TheTenant) -> dict[str, Any]:
 @router.get("/{model:path}")
 async def retrieve_model(model: str, gateway: TheGateway, tenant: TheTenant) -> dict[str, Any]:
     """One model, under any of its spellings."""
-    snapshot = gateway.known
-    return _card(snapshot, snapshot.resolve(tenant, model))
+    target = await gateway.resolve(tenant, model)
+    return _card(gateway.known, target)
 
 
 def _card(snapshot: Snapshot, target: Target) -> dict[str, Any]:
     return {
         "id": target.model,
         "object": "model",
-        "created": snapshot.created,
+        "created": target.created,
         "owned_by": "serve_app",
         "root": target.version.name if target.version else snapshot.base,
         "parent": snapshot.base if target.version else None,

@@ -1,0 +1,49 @@
+"""The same under vLLM's names and with its bodies, so that tools made for it work."""
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from serve_app.adapters.commands import Register, Remove
+from serve_app.gateway.routes.dependencies import TheCaller, documented_auth
+
+router = APIRouter(tags=["adapters"], dependencies=[documented_auth])
+
+
+class LoadBody(BaseModel):
+    """As vLLM's ``LoadLoRAAdapterRequest``. Its two flags are taken and mean nothing here: new
+    content is a new version, and shapes decide."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lora_name: str = Field(max_length=200)
+    lora_path: str = Field(min_length=1, max_length=2048)
+    load_inplace: bool = False
+    is_3d_lora_weight: bool = False
+
+
+class UnloadBody(BaseModel):
+    """As vLLM's ``UnloadLoRAAdapterRequest``. Engines' ids are not a client's to know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lora_name: str = Field(max_length=200)
+    lora_int_id: int | None = None
+
+
+@router.post("/v1/load_lora_adapter")
+async def load(body: LoadBody, caller: TheCaller) -> Response:
+    """Register an adapter, or new content for one."""
+    done = await caller.does(Register(caller.actor, body.lora_name, body.lora_path))
+    return _said(done, f"Success: LoRA adapter '{body.lora_name}' added successfully.")
+
+
+@router.post("/v1/unload_lora_adapter")
+async def unload(body: UnloadBody, caller: TheCaller) -> Response:
+    """Remove an adapter."""
+    done = await caller.does(Remove(caller.actor, body.lora_name))
+    return _said(done, f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
+
+
+def _said(done: Response, words: str) -> Response:
+    """vLLM answers success with words; refusals stay what they are."""
+    return done if done.status_code >= 400 else Response(words, media_type="text/plain")
