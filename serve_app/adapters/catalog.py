@@ -76,10 +76,11 @@ class Catalog:
     def changed(self, changes: Mapping[str, Entry | None]) -> "Catalog":
         """A catalog with these entries in place of those of the same names; None takes one out."""
         entries, aliases = dict(self.entries), dict(self.aliases)
-        for name, entry in changes.items():
+        for name in changes:
             before = entries.pop(name, None)
             for alias in before.aliases if before else ():
                 del aliases[alias]
+        for name, entry in changes.items():
             if entry is not None:
                 entries[name] = entry
                 aliases.update(dict.fromkeys(entry.aliases, name))

@@ -13,15 +13,17 @@ from starlette.responses import Response
 from serve_app import __version__
 from serve_app.errors import INVALID_REQUEST, ApiError, InvalidRequest, envelope
 from serve_app.gateway.answers import error_response
+from serve_app.gateway.body_limit import BodyLimit
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.logbook import Logbook
 from serve_app.gateway.routes import admin, health, inference, lora, models, vllm_lora
 from serve_app.telemetry.metrics import GatewayMetrics
 
 LOGGER = logging.getLogger("ray.serve")
+_CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_large"}
 
 
-def create_app(gateway: Gateway, metrics: GatewayMetrics) -> FastAPI:
+def create_app(gateway: Gateway, metrics: GatewayMetrics, max_body_bytes: int) -> FastAPI:
     """The application that serves ``gateway``."""
     app = FastAPI(
         title="serve_app",
@@ -37,6 +39,7 @@ def create_app(gateway: Gateway, metrics: GatewayMetrics) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail)
+    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
     app.add_middleware(Logbook, metrics=metrics)
     return app
 
@@ -61,9 +64,9 @@ async def _refuse_invalid(request: Request, error: Exception) -> Response:
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
-    """No such route, or not with this method."""
+    """No such route, or not with this method, or not so large a body."""
     assert isinstance(error, HTTPException)
-    code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    code = _CODES.get(error.status_code, "http_error")
     request.state.access.error = code
     message = f"{error.detail} ({request.method} {request.url.path})"
     body = envelope(message, type_=INVALID_REQUEST, param=None, code=code)

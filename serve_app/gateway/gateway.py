@@ -11,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app.errors import ApiError, BodyTooLarge, ModelNotFound, Overloaded
+from serve_app.errors import ApiError, ModelNotFound, Overloaded
 from serve_app.gateway import govern
 from serve_app.gateway.answers import StreamedAnswer, error_code, with_metadata
 from serve_app.gateway.buses import Buses
@@ -110,7 +110,7 @@ class Gateway:
             ApiError: whatever keeps it from being answered.
         """
         asked = _Asked(request, tenant)
-        body = govern.parse(await self._read(request))
+        body = govern.parse(await request.body())
         target = await self.resolve(tenant, govern.model_of(body))
         stream = operation in STREAMS and govern.wants_stream(body)
         governed = govern.govern(
@@ -133,20 +133,6 @@ class Gateway:
             self._note(asked.access, call, None)
             raise
         return self._whole(asked, target, call, reply)
-
-    async def _read(self, request: Request) -> bytes:
-        """The body, refused as soon as it is known to be too large."""
-        limit = self._limits.max_body_bytes
-        declared = request.headers.get("content-length", "")
-        if declared.isascii() and declared.isdigit() and int(declared) > limit:
-            raise BodyTooLarge(f"The body is larger than {limit} bytes.")
-        chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLarge(f"The body is larger than {limit} bytes.")
-            chunks.append(chunk)
-        return b"".join(chunks)
 
     def _admit(self) -> None:
         fleet = self._buses.fleet

@@ -19,11 +19,12 @@ class Ingress:
     ) -> None:
         pepper = settings.pepper.get_secret_value().encode()
         registry = Registry(control, settings.engine.base_name, pepper)
+        self._max_body_bytes = settings.gateway.max_body_bytes
         self._metrics = GatewayMetrics()
         self._gateway = Gateway(replicas, registry, settings.gateway, self._metrics)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._gateway, self._metrics)
+        return create_app(self._gateway, self._metrics, self._max_body_bytes)
 
 
 IngressDeployment = serve.deployment(name="gateway")(serve.ingress()(Ingress))

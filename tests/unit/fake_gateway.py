@@ -9,13 +9,17 @@ import httpx
 import orjson
 from ray.serve._private.http_util import RequestIdMiddleware
 
+from serve_app.adapters.catalog import Catalog, Entry
+from serve_app.feed import Tenants
 from serve_app.gateway.app import create_app
 from serve_app.gateway.gateway import Gateway
+from serve_app.gateway.registry import Registry
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.keys import Keyring, cache_salt, fingerprint
 from serve_app.tenancy.snapshot import Snapshot
 from serve_app.tenancy.tenant import EVERY_ADAPTER, Tenant
+from tests.unit.fake_control import FakeControl
 from tests.unit.fakes import FakeReplicas, a_version, until
 
 PEPPER = b"pepper"
@@ -35,13 +39,24 @@ TENANTS = {
 }
 
 
+def all_tenants() -> Tenants:
+    return Tenants(
+        tenants={tenant.id: tenant for tenant in TENANTS.values()},
+        holders={fingerprint(key, PEPPER): t.id for key, t in TENANTS.items()},
+    )
+
+
+def an_entry(adapter: str) -> Entry:
+    return Entry(adapter, {1: a_version(adapter)}, current=1, created=1_700_000_000)
+
+
 def a_snapshot(*adapters: str) -> Snapshot:
+    tenants = all_tenants()
     return Snapshot(
         base=BASE,
-        created=1_700_000_000,
-        keyring=Keyring({fingerprint(key, PEPPER): t.id for key, t in TENANTS.items()}, PEPPER),
-        tenants={tenant.id: tenant for tenant in TENANTS.values()},
-        versions={adapter: a_version(adapter) for adapter in adapters},
+        keyring=Keyring(tenants.holders, PEPPER),
+        tenants=tenants.tenants,
+        catalog=Catalog.of({adapter: an_entry(adapter) for adapter in adapters}),
     )
 
 
@@ -77,9 +92,14 @@ class Site:
     def __init__(self, replicas: FakeReplicas, limits: GatewaySettings) -> None:
         self.replicas = replicas
         self.metrics = RecordedMetrics()
-        self.gateway = Gateway(replicas, limits, self.metrics)
-        self.gateway.snapshot = a_snapshot("finance", "legal")
-        self.app = RequestIdMiddleware(create_app(self.gateway, self.metrics))
+        self.control = FakeControl(
+            all_tenants(), {name: an_entry(name) for name in ("finance", "legal")}
+        )
+        registry = Registry(self.control, BASE, PEPPER)
+        self.gateway = Gateway(replicas, registry, limits, self.metrics)
+        self.app = RequestIdMiddleware(
+            create_app(self.gateway, self.metrics, limits.max_body_bytes)
+        )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
 
@@ -104,6 +124,7 @@ async def a_site(replicas: FakeReplicas | None = None, **limits: Any) -> AsyncIt
     site = Site(replicas, GatewaySettings(**limits))
     fleet = site.gateway._buses.fleet
     await until(lambda: fleet.answering() == len(replicas.running))
+    await until(lambda: site.gateway.registry.snapshot)
     try:
         yield site
     finally:

@@ -17,7 +17,6 @@ from serve_app.errors import (
 
 CONTRACT: dict[str, tuple[ApiError, int, str]] = {
     "a bad value": (InvalidRequest("x"), 400, "invalid_value"),
-    "a large body": (errors.BodyTooLarge("x"), 413, "request_too_large"),
     "a bad key": (InvalidApiKey("x"), 401, "invalid_api_key"),
     "a closed door": (errors.PermissionDenied("x"), 403, "permission_denied"),
     "an unknown model": (ModelNotFound("x"), 404, "model_not_found"),

@@ -196,7 +196,7 @@ FILES_REFUSED: dict[str, str] = {
     "an application that is a word": "applications: [serve_app]",
     "applications by name": "applications: {name: serve_app}",
     "deployments by name": f"applications: [{{{ARGS}, deployments: {{gateway: 1}}}}]",
-    "no gateway": f"applications: [{{{ARGS}}}]",
+    "no control": f"applications: [{{{ARGS}}}]",
     "a tab": "applications:\n\t- x",
     "a key that is never closed": f"applications: [{{keys: ['{KEY}]}}]",
 }
@@ -224,10 +224,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_problem_in_a_file_is_named_by_its_place_in_it(tmp_path: Path) -> None:
-    gateway = {"name": "gateway", "user_config": _directory(_tenant(id="A"))}
+    control = {"name": "control", "user_config": _directory(_tenant(id="A"))}
     application = {
         "args": {"engine": {"model": "m"}},
-        "deployments": [{"name": "engine"}, gateway],
+        "deployments": [{"name": "engine"}, control],
     }
     with pytest.raises(ConfigError, match=r"applications\.0\.deployments\.1\.user_config\.tenants"):
         load(_file(tmp_path, application))

@@ -16,10 +16,19 @@ INFERENCE = [
     *("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"),
     *("/tokenize", "/detokenize"),
 ]
-KEYED = [("POST", path) for path in INFERENCE] + [
+REGISTERING = ["/v1/lora/register", "/v1/load_lora_adapter", "/v1/unload_lora_adapter"]
+KEYED = [("POST", path) for path in (*INFERENCE, *REGISTERING)] + [
     ("GET", "/v1/models"),
     ("GET", "/v1/models/base@finance"),
     ("GET", "/admin/v1/fleet"),
+    ("GET", "/admin/v1/audit"),
+    ("GET", "/v1/lora"),
+    ("GET", "/v1/lora/finance"),
+    ("GET", "/v1/lora/finance/versions"),
+    ("POST", "/v1/lora/finance/rollback"),
+    ("PUT", "/v1/lora/finance/aliases/stable"),
+    ("DELETE", "/v1/lora/finance/aliases/stable"),
+    ("DELETE", "/v1/lora/finance"),
 ]
 OPEN = ["/health", "/ready", "/version", "/docs", "/openapi.json"]
 
@@ -69,7 +78,8 @@ async def test_the_document_of_the_api_names_every_route_that_needs_a_key(site: 
         for path, methods in document["paths"].items()
         if any("security" in method for method in methods.values())
     }
-    assert secured == {*INFERENCE, "/v1/models", "/v1/models/{model}", "/admin/v1/fleet"}
+    every = {path for path in document["paths"] if path not in OPEN}
+    assert secured == every >= {*INFERENCE, "/v1/models", "/v1/lora", "/admin/v1/fleet"}
     assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
 
 
@@ -85,7 +95,7 @@ async def test_a_gateway_is_alive_before_it_is_ready() -> None:
 
 
 async def test_a_gateway_that_knows_no_tenants_is_not_ready(site: Site) -> None:
-    site.gateway.snapshot = None
+    site.gateway.registry.snapshot = None
     assert (await site.client.get("/ready")).status_code == 503
     response = await site.post(messages=[])
     _error(response, 503, "overloaded")
@@ -101,7 +111,7 @@ async def test_a_forbidden_model_looks_like_an_unknown_one(
     site: Site, path: str, model: str
 ) -> None:
     forbidden = await site.post(path, model=model, headers={"x-request-id": "same"})
-    site.gateway.snapshot = a_snapshot("finance")
+    site.gateway.registry.snapshot = a_snapshot("finance")
     unknown = await site.post(path, model=model, headers={"x-request-id": "same"})
     assert _error(forbidden, 404, "model_not_found")["param"] == "model"
     assert (forbidden.content, forbidden.headers) == (unknown.content, unknown.headers)
@@ -110,7 +120,7 @@ async def test_a_forbidden_model_looks_like_an_unknown_one(
 @pytest.mark.parametrize("model", UNSEEN)
 async def test_a_forbidden_model_cannot_be_looked_up(site: Site, model: str) -> None:
     forbidden = await site.get(f"/v1/models/{model}")
-    site.gateway.snapshot = a_snapshot("finance")
+    site.gateway.registry.snapshot = a_snapshot("finance")
     unknown = await site.get(f"/v1/models/{model}")
     _error(forbidden, 404, "model_not_found")
     assert forbidden.content == unknown.content
@@ -197,7 +207,7 @@ async def test_a_length_that_is_no_number_is_no_failure_of_the_server(site: Site
 
 
 async def test_a_failure_of_the_server_tells_nothing_of_it(site: Site) -> None:
-    site.gateway.snapshot = replace(a_snapshot(), tenants={})
+    site.gateway.registry.snapshot = replace(a_snapshot(), tenants={})
     response = await site.post(messages=[])
     error = _error(response, 500, "internal_error")
     assert error["type"] == "server_error"

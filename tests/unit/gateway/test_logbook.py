@@ -156,7 +156,7 @@ async def test_a_call_that_failed_is_logged_with_where_it_went(
 async def test_a_failure_of_the_server_is_one_line_with_its_status(
     site: Site, log: pytest.LogCaptureFixture
 ) -> None:
-    site.gateway.snapshot = replace(a_snapshot(), tenants={})
+    site.gateway.registry.snapshot = replace(a_snapshot(), tenants={})
     response = await site.post()
     line = _line(log)
     assert (line["status"], line["error"]) == (500, "internal_error")

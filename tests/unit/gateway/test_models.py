@@ -47,8 +47,8 @@ async def test_a_model_is_found_under_every_spelling(name: str) -> None:
 async def test_a_base_with_a_slash_in_its_name_is_found() -> None:
     async with a_site() as site:
         old = site.gateway.known
-        site.gateway.snapshot = Snapshot(
-            "org/model", old.created, old.keyring, old.tenants, old.versions
+        site.gateway.registry.snapshot = Snapshot(
+            "org/model", old.keyring, old.tenants, old.catalog
         )
         card = (await site.get("/v1/models/org/model@finance")).json()
         assert card["id"] == "org/model@finance"

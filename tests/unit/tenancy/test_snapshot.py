@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve_app.adapters.catalog import Catalog, Entry
 from serve_app.errors import ApiError, InvalidApiKey, ModelNotFound, NoAdapterConfigured
 from serve_app.tenancy.keys import Keyring, fingerprint
 from serve_app.tenancy.snapshot import Snapshot, Target
@@ -23,12 +24,15 @@ ROOT = _tenant("root", EVERY_ADAPTER, base=True)
 NOBODY = _tenant("nobody")
 TENANTS = (BARE, DEFAULTED, BASED, ROOT, NOBODY)
 VERSIONS = {name: a_version(name) for name in ("medical", "acme", "legal")}
+ENTRIES = {
+    name: Entry(name, {1: version}, 1, aliases={f"{name}-stable": 1}, created=1_700_000_000)
+    for name, version in VERSIONS.items()
+}
 SNAPSHOT = Snapshot(
     base=BASE,
-    created=1_700_000_000,
     keyring=Keyring({fingerprint(f"sk-{t.id}", PEPPER): t.id for t in TENANTS}, PEPPER),
     tenants={tenant.id: tenant for tenant in TENANTS},
-    versions=VERSIONS,
+    catalog=Catalog.of(ENTRIES),
 )
 
 
@@ -73,6 +77,9 @@ RESOLVED = {
     "the base, granted": (BASED, "base", None),
     "the base's own name, granted": (ROOT, BASE, None),
     "any adapter, with a grant of all": (ROOT, "medical", "medical"),
+    "a version by its number": (BARE, "demo-llama@acme@v1", "acme"),
+    "a version by its digest": (BARE, VERSIONS["acme"].name, "acme"),
+    "an alias": (BARE, "base:acme-stable", "acme"),
 }
 
 
@@ -94,7 +101,11 @@ NOT_FOUND = {
     "the grant itself": (ROOT, "*"),
     "a path": (ROOT, "../acme"),
     "another base": (ROOT, "other-llama@acme"),
-    "an engine's name of a version": (ROOT, VERSIONS["acme"].name),
+    "an alias of others": (BARE, "legal-stable"),
+    "a version of others": (BARE, VERSIONS["legal"].name),
+    "a version there is not": (ROOT, "acme@v2"),
+    "a digest nobody has": (ROOT, "acme@0123456789ab"),
+    "a version of an alias": (ROOT, "acme-stable@v1"),
 }
 
 
@@ -116,7 +127,8 @@ def test_naming_nothing_with_nothing_to_fall_back_to_says_so(
 
 
 def _refusal(tenant: Tenant, model: str, versions: frozenset[str]) -> object:
-    snapshot = Snapshot(BASE, 0, SNAPSHOT.keyring, {}, {n: VERSIONS[n] for n in versions})
+    catalog = Catalog.of({name: ENTRIES[name] for name in versions})
+    snapshot = Snapshot(BASE, SNAPSHOT.keyring, {}, catalog)
     try:
         return snapshot.resolve(tenant, model)
     except ApiError as error:
