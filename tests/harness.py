@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parent.parent
 START_TIMEOUT_S = 240
+DEMO_DATA = ".serve-app"
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,16 @@ class RunningApp:
 
 @contextmanager
 def running(config: dict[str, Any], *options: str) -> Iterator[RunningApp]:
-    """Serve ``config`` with `serve-app up` until the context is left."""
-    port = free_port()
+    """Serve ``config`` with `serve-app up` until the context is left.
+
+    Its registry is new and its own, unless ``config`` names a ``data_dir`` for it.
+    """
+    port, config = free_port(), deepcopy(config)
     with tempfile.TemporaryDirectory(prefix="serve-app-test-") as folder:
         file, log = Path(folder) / "config.yaml", Path(folder) / "up.log"
+        registry = args(config).setdefault("registry", {})
+        if registry.get("data_dir", DEMO_DATA) == DEMO_DATA:
+            registry["data_dir"] = str(Path(folder) / "data")
         file.write_text(yaml.safe_dump(config))
         command = [Path(sys.executable).with_name("serve-app"), "up", file, "--verbose", "--force"]
         with log.open("wb") as out:

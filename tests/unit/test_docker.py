@@ -51,7 +51,7 @@ def test_a_gpu_is_reserved(service: dict[str, Any]) -> None:
 
 def test_models_are_kept_and_adapters_come_from_outside(service: dict[str, Any]) -> None:
     targets = [volume.split(":/")[1] for volume in service["volumes"]]
-    assert {"models", "adapters:ro"} <= set(targets)
+    assert {"models", "adapters:ro", "var/lib/serve-app"} <= set(targets)
 
 
 def test_its_health_is_whether_it_can_answer(service: dict[str, Any]) -> None:
