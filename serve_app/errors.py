@@ -57,10 +57,6 @@ class InvalidRequest(ApiError):
     status, code, type = 400, "invalid_value", INVALID_REQUEST
 
 
-class BodyTooLarge(ApiError):
-    status, code, type = 413, "request_too_large", INVALID_REQUEST
-
-
 class InvalidApiKey(ApiError):
     status, code, type = 401, "invalid_api_key", INVALID_REQUEST
 
@@ -131,14 +127,53 @@ class AdapterConflict(ApiError):
 
 
 class RegistryUnavailable(ApiError):
-    """The registry's database cannot be written now; nothing was acknowledged."""
+    """Control or its database cannot be reached: what is live goes on, nothing can be changed."""
 
     status, code, type = 503, "registry_unavailable", "server_error"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The adapter registry cannot be reached or written now; try again.", retry_after_s=2
-        )
+    def __init__(
+        self, message: str = "The adapter registry cannot be reached or written now; try again."
+    ) -> None:
+        super().__init__(message, retry_after_s=2)
+
+
+class AdapterRemoved(ApiError):
+    """The adapter was removed while the request was on its way."""
+
+    status, code, type = 410, "adapter_removed", INVALID_REQUEST
+
+
+class SourceNotAllowed(AdapterRefused):
+    """The source is not one that adapters may come from."""
+
+    code = "source_not_allowed"
+
+
+class SourceNotFound(AdapterRefused):
+    """There is no adapter where the source points to."""
+
+    code = "source_not_found"
+
+
+class AdapterTooLarge(AdapterRefused):
+    """Larger than this application takes."""
+
+    code = "adapter_too_large"
+
+
+class SourceUnavailable(ApiError):
+    """The source did not answer, or broke off. Asking again may help."""
+
+    status, code, type = 503, "source_unavailable", "server_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after_s=30)
+
+
+class StorageFailed(ApiError):
+    """The disk that keeps adapters would not take this one. The operator must act."""
+
+    status, code, type = 503, "storage_failed", "server_error"
 
 
 class Overloaded(ApiError):

@@ -1,170 +1,156 @@
-"""Checks an adapter's files before any engine sees them. Reads headers, never weights.
+"""Checks an adapter's files before any engine sees them, and digests the very bytes it checked.
 
-vLLM refuses some bad adapters at load time, serves garbage from others and dies of a few; this
-is the first form of the check that stands in front of it.
+vLLM refuses some bad adapters while it loads them, serves garbage from others and dies of a few.
 """
 
-import json
+import hashlib
 import os
-import stat
-import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from serve_app.adapters.version import CONFIG_FILE, WEIGHTS_FILE, Version, digest_of
+from serve_app.adapters import refusal as codes
+from serve_app.adapters.base import Base
+from serve_app.adapters.finite import is_finite
+from serve_app.adapters.fit import must_fit
+from serve_app.adapters.lora_config import MAX_CONFIG_BYTES, read_config
+from serve_app.adapters.refusal import PICKLED_FILES, missing, pickled, refusal, shown
+from serve_app.adapters.regular_file import regular_file
+from serve_app.adapters.safetensors_header import (
+    PREFIX_BYTES,
+    Tensor,
+    header_length,
+    read_header,
+)
+from serve_app.adapters.version import CONFIG_FILE, WEIGHTS_FILE
 from serve_app.errors import AdapterRefused
 
-MAX_CONFIG_BYTES = 1 << 20
-MAX_HEADER_BYTES = 1 << 20
-FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+_CHUNK_BYTES = 4 << 20
 
 
-def check(adapter: str, directory: Path, max_rank: int) -> Version:
-    """The version found in ``directory``, if an engine with ``max_rank`` can serve it.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An adapter that may be served: what ``Version`` says of its content."""
+
+    digest: str
+    rank: int
+    size_bytes: int
+
+
+def check(adapter: str, directory: Path, base: Base, max_rank: int) -> Checked:
+    """What is in ``directory``, if an engine with ``base`` and ``max_rank`` can serve it.
+
+    Reads every byte once, a few megabytes at a time.
+
+    Args:
+        adapter: its name, for messages.
 
     Raises:
         AdapterRefused: with a code per reason.
     """
-    root = directory.resolve()
-    _must_be_regular(adapter, root / CONFIG_FILE, MAX_CONFIG_BYTES)
-    size_bytes = _must_be_regular(adapter, root / WEIGHTS_FILE, None)
-    config = _read_config(adapter, root / CONFIG_FILE)
-    rank = _check_config(adapter, config, max_rank)
-    _check_tensors(adapter, _read_header(adapter, root / WEIGHTS_FILE, size_bytes), rank)
-    return Version(adapter, digest_of(root), str(root), rank, size_bytes)
-
-
-def _must_be_regular(adapter: str, path: Path, max_bytes: int | None) -> int:
     try:
-        info = os.lstat(path)
+        with _opened(directory) as (config_file, weights_file):
+            return _check(config_file, weights_file, base, max_rank)
+    except AdapterRefused as error:
+        raise AdapterRefused(f"adapter {adapter!r}: {error.message}", code=error.code) from None
+
+
+def _check(config_file: BinaryIO, weights_file: BinaryIO, base: Base, max_rank: int) -> Checked:
+    raw_config = _read_config(config_file)
+    config = read_config(raw_config, max_rank)
+    weights = _Weights(weights_file, raw_config)
+    tensors = weights.header()
+    must_fit(config, tensors, base)
+    for tensor in tensors:
+        weights.must_be_finite(tensor)
+    return Checked(weights.digest(), config.largest_rank, len(raw_config) + weights.size_bytes)
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    try:
+        held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        raise AdapterRefused(
-            f"adapter {adapter!r}: {path.name} is missing; a PEFT directory holds {CONFIG_FILE} "
-            f"and {WEIGHTS_FILE}",
-            code="adapter_file_missing",
-        ) from None
-    if not stat.S_ISREG(info.st_mode):
-        raise AdapterRefused(
-            f"adapter {adapter!r}: {path.name} must be a regular file, not a link or a device",
-            code="adapter_file_not_regular",
-        )
-    if max_bytes is not None and info.st_size > max_bytes:
-        raise AdapterRefused(
-            f"adapter {adapter!r}: {path.name} is larger than {max_bytes} bytes",
-            code="adapter_file_too_large",
-        )
-    return info.st_size
-
-
-def _read_config(adapter: str, path: Path) -> dict[str, Any]:
+        raise missing(CONFIG_FILE) from None
     try:
-        config = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
-        raise AdapterRefused(
-            f"adapter {adapter!r}: {path.name} is not a JSON object", code="adapter_config_invalid"
-        )
-    return config
+        with _file(CONFIG_FILE, held) as config, _file(WEIGHTS_FILE, held) as weights:
+            yield config, weights
+    finally:
+        os.close(held)
 
 
-def _check_config(adapter: str, config: dict[str, Any], max_rank: int) -> int:
-    kind = config.get("peft_type")
-    if kind != "LORA":
-        raise AdapterRefused(
-            f"adapter {adapter!r}: peft_type is {kind!r}; only 'LORA' is served",
-            code="adapter_type_unsupported",
-        )
-    for key, allowed in (("use_dora", (None, False)), ("bias", (None, "none"))):
-        if config.get(key) not in allowed:
-            raise AdapterRefused(
-                f"adapter {adapter!r}: {key}={config[key]!r} is not served; train without it",
-                code=f"adapter_{key.removeprefix('use_')}_unsupported",
-            )
-    if config.get("modules_to_save"):
-        raise AdapterRefused(
-            f"adapter {adapter!r}: modules_to_save is not served; train without it",
-            code="adapter_modules_to_save_unsupported",
-        )
-    rank = config.get("r")
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        raise AdapterRefused(
-            f"adapter {adapter!r}: r must be a positive integer, not {rank!r}",
-            code="adapter_config_invalid",
-        )
-    if rank > max_rank:
-        raise AdapterRefused(
-            f"adapter {adapter!r}: rank {rank} is above this application's max_lora_rank "
-            f"{max_rank}; raise engine.max_lora_rank or train a smaller rank",
-            code="adapter_rank_too_large",
-        )
-    return rank
-
-
-def _read_header(adapter: str, path: Path, size_bytes: int) -> dict[str, Any]:
-    """A safetensors header: 8 bytes little-endian length, then JSON (the format's own layout)."""
-
-    def refuse(reason: str) -> AdapterRefused:
-        return AdapterRefused(
-            f"adapter {adapter!r}: {path.name} is not a safetensors file: {reason}",
-            code="adapter_weights_invalid",
-        )
-
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        if len(prefix) < 8:
-            raise refuse("it is shorter than its header")
-        (length,) = struct.unpack("<Q", prefix)
-        if length > MAX_HEADER_BYTES or 8 + length > size_bytes:
-            raise refuse(f"its header claims {length} bytes")
-        raw = file.read(length)
+@contextmanager
+def _file(name: str, directory: int) -> Iterator[BinaryIO]:
     try:
-        header = json.loads(raw)
-        tensors = {key: value for key, value in header.items() if key != "__metadata__"}
-        spans = sorted(tuple(map(int, tensor["data_offsets"])) for tensor in tensors.values())
-        edges = [0, *(end for _begin, end in spans)]
-        contiguous = [begin for begin, _end in spans] == edges[:-1]
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        raise refuse("its header cannot be read") from None
-    if not contiguous:
-        raise refuse("its tensors overlap or leave gaps")
-    if 8 + length + edges[-1] != size_bytes:
-        raise refuse(f"{8 + length + edges[-1]} bytes expected, {size_bytes} found")
-    return tensors
+        with regular_file(name, directory) as file:
+            yield file
+    except FileNotFoundError:
+        raise _missing(name, directory) from None
 
 
-def _check_tensors(adapter: str, tensors: dict[str, Any], rank: int) -> None:
-    for name, tensor in tensors.items():
-        matrix = "A" if ".lora_A." in name else "B" if ".lora_B." in name else None
-        dtype, shape = tensor.get("dtype"), tensor.get("shape")
-        if matrix is None or not isinstance(dtype, str) or dtype not in FLOAT_BYTES:
-            raise AdapterRefused(
-                f"adapter {adapter!r}: tensor {name!r} is not a LoRA matrix of floats",
-                code="adapter_tensor_unexpected",
-            )
-        own_rank = shape[0 if matrix == "A" else 1] if _is_matrix(shape) else None
-        if own_rank != rank:
-            raise AdapterRefused(
-                f"adapter {adapter!r}: tensor {name!r} has shape {shape}, which does not fit "
-                f"rank {rank}",
-                code="adapter_shape_mismatch",
-            )
-        begin, end = tensor["data_offsets"]
-        if end - begin != shape[0] * shape[1] * FLOAT_BYTES[dtype]:
-            raise AdapterRefused(
-                f"adapter {adapter!r}: tensor {name!r} has {end - begin} bytes, which does not "
-                f"fit its shape {shape}",
-                code="adapter_weights_invalid",
-            )
-    if not tensors:
-        raise AdapterRefused(
-            f"adapter {adapter!r}: there are no weights in it", code="adapter_weights_invalid"
+def _missing(name: str, directory: int) -> AdapterRefused:
+    for other in PICKLED_FILES if name == WEIGHTS_FILE else ():
+        with suppress(FileNotFoundError):
+            os.stat(other, dir_fd=directory, follow_symlinks=False)
+            return pickled(other)
+    return missing(name)
+
+
+def _read_config(file: BinaryIO) -> bytes:
+    raw = file.read(MAX_CONFIG_BYTES + 1)
+    if len(raw) > MAX_CONFIG_BYTES:
+        raise refusal(
+            codes.FILE_TOO_LARGE, f"{CONFIG_FILE} is larger than {MAX_CONFIG_BYTES} bytes"
         )
+    return raw
 
 
-def _is_matrix(shape: object) -> bool:
-    return (
-        isinstance(shape, list)
-        and len(shape) == 2
-        and all(isinstance(side, int) and side > 0 for side in shape)
-    )
+class _Weights:
+    """The weights file, read once from its begin to its end; all that is read is digested."""
+
+    def __init__(self, file: BinaryIO, raw_config: bytes) -> None:
+        self._file = file
+        self.size_bytes = os.fstat(file.fileno()).st_size
+        self._whole = hashlib.sha256()
+        for part in (_length(len(raw_config)), raw_config, _length(self.size_bytes)):
+            self._whole.update(part)
+
+    def header(self) -> list[Tensor]:
+        length = header_length(self._read(PREFIX_BYTES), self.size_bytes)
+        return read_header(self._read(length), self.size_bytes - PREFIX_BYTES - length)
+
+    def must_be_finite(self, tensor: Tensor) -> None:
+        """Read one tensor, the next after the one before, and look at every number in it."""
+        left = tensor.end - tensor.begin
+        while left:
+            chunk = self._read(min(left, _CHUNK_BYTES))
+            left -= len(chunk)
+            if not chunk:
+                raise _changed()
+            if not is_finite(chunk, tensor.dtype):
+                raise refusal(
+                    codes.NOT_FINITE,
+                    f"{WEIGHTS_FILE}: tensor {shown(tensor.name)} holds NaN or infinite numbers; "
+                    "did the training diverge?",
+                )
+
+    def digest(self) -> str:
+        """Of both files, as ``version.digest_of`` has it, once every tensor has been read."""
+        if self._file.read(1):
+            raise _changed()
+        return self._whole.hexdigest()
+
+    def _read(self, count: int) -> bytes:
+        chunk = self._file.read(count)
+        self._whole.update(chunk)
+        return chunk
+
+
+def _length(count: int) -> bytes:
+    return count.to_bytes(8, "big")
+
+
+def _changed() -> AdapterRefused:
+    return refusal(codes.WEIGHTS_INVALID, f"{WEIGHTS_FILE} changed while it was read")
