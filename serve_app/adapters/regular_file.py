@@ -25,9 +25,10 @@ def regular_file(name: str, directory: int) -> Iterator[BinaryIO]:
         raise
     except OSError:
         raise _not_regular(name) from None
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise _not_regular(name)
     with os.fdopen(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise _not_regular(name)
         yield file
 
 

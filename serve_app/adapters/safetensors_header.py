@@ -14,7 +14,7 @@ from serve_app.adapters.refusal import refusal, shown
 from serve_app.adapters.version import WEIGHTS_FILE
 
 MAX_HEADER_BYTES = 1 << 20
-MAX_TENSORS = 20_000
+MAX_TENSORS = 10_000
 PREFIX_BYTES = 8
 FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _KEYS = {"dtype", "shape", "data_offsets"}

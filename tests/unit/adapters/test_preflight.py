@@ -1,205 +1,166 @@
-import json
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from serve_app.adapters.preflight import MAX_CONFIG_BYTES, MAX_HEADER_BYTES, check
+from serve_app.adapters.artifacts import Artifacts
+from serve_app.adapters.finite import is_finite
+from serve_app.adapters.preflight import check
+from serve_app.adapters.sources import SourceRules
+from serve_app.adapters.staging import Stager
 from serve_app.adapters.version import CONFIG_FILE, WEIGHTS_FILE, digest_of
 from serve_app.errors import AdapterRefused
+from tests.broken_adapters import BROKEN, Break
+from tests.small_models import Shape, write_adapter
 
-LAYER = "base_model.model.model.layers.0.self_attn.q_proj"
+SHAPE = Shape()
 MAX_RANK = 16
 
 
-def _tensor(rows: int, columns: int, begin: int, bytes_each: int = 4) -> dict[str, Any]:
-    dtype = {4: "F32", 2: "F16"}[bytes_each]
-    end = begin + rows * columns * bytes_each
-    return {"dtype": dtype, "shape": [rows, columns], "data_offsets": [begin, end]}
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapter(tmp_path_factory.mktemp("adapters") / "good")
 
 
-@dataclass
-class Files:
-    """An adapter of rank 8 on a layer from 4 to 12 wide, good unless a test spoils it."""
-
-    config: dict[str, Any] = field(
-        default_factory=lambda: {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "bias": "none"}
-    )
-    tensors: dict[str, Any] = field(
-        default_factory=lambda: {
-            f"{LAYER}.lora_A.weight": _tensor(8, 4, 0),
-            f"{LAYER}.lora_B.weight": _tensor(12, 8, 128),
-        }
-    )
-    raw_config: bytes | None = None
-    raw_header: bytes | None = None
-    claimed_header_bytes: int | None = None
-    data: bytes = bytes(512)
-
-    def write(self, folder: Path) -> Path:
-        config = self.raw_config or json.dumps(self.config).encode()
-        header = self.raw_header or json.dumps(self.tensors).encode()
-        claimed = len(header) if self.claimed_header_bytes is None else self.claimed_header_bytes
-        (folder / CONFIG_FILE).write_bytes(config)
-        (folder / WEIGHTS_FILE).write_bytes(claimed.to_bytes(8, "little") + header + self.data)
-        return folder
-
-    def a(self, **changes: Any) -> "Files":
-        self.tensors[f"{LAYER}.lora_A.weight"].update(changes)
-        return self
-
-
-def _config(**changes: Any) -> Files:
-    files = Files()
-    files.config.update(changes)
-    return files
-
-
-def _b(**changes: Any) -> Files:
-    files = Files()
-    files.tensors[f"{LAYER}.lora_B.weight"].update(changes)
-    return files
-
-
-def _with_tensor(name: str) -> Files:
-    files = Files(data=bytes(640))
-    files.tensors[name] = _tensor(8, 4, 512)
-    return files
-
-
-_A = f"{LAYER}.lora_A.weight"
-INVALID, TYPE, RANK = "adapter_config_invalid", "adapter_type_unsupported", "adapter_rank_too_large"
-WEIGHTS, TENSOR = "adapter_weights_invalid", "adapter_tensor_unexpected"
-SHAPE = "adapter_shape_mismatch"
-
-REFUSALS: dict[str, tuple[Files, str]] = {
-    "a config that is not JSON": (Files(raw_config=b"r = 8"), INVALID),
-    "a config that is not text": (Files(raw_config=b"\xff\xfe\x00"), INVALID),
-    "a config that is a list": (Files(raw_config=b"[]"), INVALID),
-    "a config nested without end": (Files(raw_config=b"[" * 200_000), INVALID),
-    "a huge config": (Files(raw_config=b" " * (MAX_CONFIG_BYTES + 1)), "adapter_file_too_large"),
-    "no rank": (_config(r=None), INVALID),
-    "a rank of zero": (_config(r=0), INVALID),
-    "a rank in words": (_config(r="8"), INVALID),
-    "a rank that is a truth": (_config(r=True), INVALID),
-    "a rank above the largest": (_config(r=MAX_RANK + 1), RANK),
-    "another method": (_config(peft_type="IA3"), TYPE),
-    "no method": (_config(peft_type=None), TYPE),
-    "DoRA": (_config(use_dora=True), "adapter_dora_unsupported"),
-    "a bias": (_config(bias="all"), "adapter_bias_unsupported"),
-    "saved modules": (_config(modules_to_save=["lm_head"]), "adapter_modules_to_save_unsupported"),
-    "a rank the tensors do not have": (_config(r=16), SHAPE),
-    "a header of no JSON": (Files(raw_header=b"not JSON"), WEIGHTS),
-    "a header that is a list": (Files(raw_header=b"[1]"), WEIGHTS),
-    "a header nested without end": (Files(raw_header=b'{"a":' + b"[" * 200_000), WEIGHTS),
-    "a header longer than the file": (Files(claimed_header_bytes=1 << 40), WEIGHTS),
-    "a header above the cap": (Files(raw_header=b" " * (MAX_HEADER_BYTES + 1)), WEIGHTS),
-    "a tensor that is a number": (Files(tensors={_A: 1}), WEIGHTS),
-    "no offsets": (Files().a(data_offsets=None), WEIGHTS),
-    "offsets in words": (Files(tensors={_A: {"data_offsets": [0, "all"]}}), WEIGHTS),
-    "missing bytes": (Files(data=bytes(511)), WEIGHTS),
-    "surplus bytes": (Files(data=bytes(513)), WEIGHTS),
-    "no tensors": (Files(tensors={}, data=b""), WEIGHTS),
-    "a tensor smaller than its shape": (Files().a(data_offsets=[0, 127]), WEIGHTS),
-    "tensors that overlap": (Files().a(data_offsets=[128, 256]), WEIGHTS),
-    "integers": (Files().a(dtype="I64"), TENSOR),
-    "a kind of number unheard of": (Files().a(dtype=["F32"]), TENSOR),
-    "a whole embedding": (_with_tensor("model.embed_tokens.weight"), TENSOR),
-    "an embedding's LoRA": (_with_tensor(f"{LAYER}.lora_embedding_A"), TENSOR),
-    "a matrix A of another rank": (Files().a(shape=[4, 8]), SHAPE),
-    "a matrix B of another rank": (_b(shape=[8, 12]), SHAPE),
-    "a shape that is no matrix": (Files().a(shape=[8, 8, 1]), SHAPE),
-    "a shape in words": (Files().a(shape="8x8"), SHAPE),
-}
-
-
-@pytest.mark.parametrize(("files", "code"), REFUSALS.values(), ids=REFUSALS)
-def test_an_adapter_is_refused_for(tmp_path: Path, files: Files, code: str) -> None:
+@pytest.mark.timeout(30)  # a pipe, once opened, would be waited for
+@pytest.mark.parametrize("break_it", BROKEN.values(), ids=BROKEN)
+def test_an_adapter_is_refused_for(good: Path, tmp_path: Path, break_it: Break) -> None:
+    code = break_it(good, tmp_path / "broken")
     with pytest.raises(AdapterRefused) as refused:
-        check("acme", files.write(tmp_path), MAX_RANK)
+        check("acme", tmp_path / "broken", SHAPE.base, MAX_RANK)
     assert refused.value.code == code
     assert refused.value.status == 422
+    assert refused.value.headers == {"x-should-retry": "false"}
     assert "'acme'" in refused.value.message
+    assert str(tmp_path) not in refused.value.message
 
 
-def test_a_good_adapter_becomes_a_version(tmp_path: Path) -> None:
-    version = check("acme", Files().write(tmp_path), MAX_RANK)
-    assert version.adapter == "acme"
-    assert version.digest == digest_of(tmp_path)
-    assert version.path == str(tmp_path.resolve())
-    assert version.rank == 8
-    assert version.size_bytes == (tmp_path / WEIGHTS_FILE).stat().st_size
-
-
-@pytest.mark.parametrize("dtype", ["F16", "BF16"])
-def test_half_precision_is_served(tmp_path: Path, dtype: str) -> None:
-    tensors = {
-        f"{LAYER}.lora_A.weight": _tensor(8, 4, 0, 2) | {"dtype": dtype},
-        f"{LAYER}.lora_B.weight": _tensor(12, 8, 64, 2) | {"dtype": dtype},
-    }
-    files = Files(tensors=tensors, data=bytes(256))
-    assert check("acme", files.write(tmp_path), MAX_RANK).rank == 8
-
-
-def test_metadata_in_the_header_is_no_tensor(tmp_path: Path) -> None:
-    files = Files()
-    files.tensors["__metadata__"] = {"format": "pt"}
-    assert check("acme", files.write(tmp_path), MAX_RANK).rank == 8
-
-
-def test_the_largest_rank_is_still_served(tmp_path: Path) -> None:
-    assert check("acme", Files().write(tmp_path), max_rank=8).rank == 8
-
-
-@pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE])
-def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    Files().write(tmp_path)
-    (tmp_path / name).unlink()
-    with pytest.raises(AdapterRefused, match=name) as refused:
-        check("acme", tmp_path, MAX_RANK)
-    assert refused.value.code == "adapter_file_missing"
-
-
-def test_a_directory_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AdapterRefused) as refused:
-        check("acme", tmp_path / "nowhere", MAX_RANK)
-    assert refused.value.code == "adapter_file_missing"
-
-
-def _link(path: Path) -> None:
-    elsewhere = path.with_suffix(".elsewhere")
-    path.rename(elsewhere)
-    path.symlink_to(elsewhere)
-
-
-def _pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def _directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-@pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE])
-@pytest.mark.parametrize("disguise", [_link, _pipe, _directory])
-def test_what_is_not_a_regular_file_is_never_opened(
-    tmp_path: Path, name: str, disguise: Callable[[Path], None]
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("break_it", BROKEN.values(), ids=BROKEN)
+async def test_an_adapter_is_refused_for_the_same_reason_when_it_is_staged_with(
+    good: Path, tmp_path: Path, break_it: Break
 ) -> None:
-    Files().write(tmp_path)
-    disguise(tmp_path / name)
-    with pytest.raises(AdapterRefused, match=name) as refused:
-        check("acme", tmp_path, MAX_RANK)
-    assert refused.value.code == "adapter_file_not_regular"
-
-
-def test_a_file_shorter_than_its_own_prefix_is_refused(tmp_path: Path) -> None:
-    Files().write(tmp_path)
-    (tmp_path / WEIGHTS_FILE).write_bytes(b"\0" * 7)
+    code = break_it(good, tmp_path / "broken")
+    artifacts = Artifacts(tmp_path / "kept")
+    stager = Stager(artifacts, SHAPE.base, SourceRules(roots=(tmp_path,)), MAX_RANK)
     with pytest.raises(AdapterRefused) as refused:
-        check("acme", tmp_path, MAX_RANK)
-    assert refused.value.code == WEIGHTS
+        await stager.stage("acme", str(tmp_path / "broken"))
+    stager.close()
+    assert refused.value.code == code
+    assert artifacts.digests() == frozenset()
+    assert list((tmp_path / "kept" / ".scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "trained",
+    [
+        {},
+        {"dtype": "float16"},
+        {"dtype": "float64"},
+        {"rank": MAX_RANK},
+        {"rank": 1},
+        {"targets": ("q_proj", "v_proj")},
+        {"use_rslora": True},
+        {"lora_alpha": 0.5},
+        {"task_type": None},
+        {"init_lora_weights": "gaussian"},
+        {"init_lora_weights": False},
+        {"rank_pattern": None, "alpha_pattern": None},
+        {"alpha_pattern": {"q_proj": 4, "layers.0.mlp.up_proj": 2.5}},
+        {"target_modules": "all-linear"},
+        {"targets": ("q_proj",), "target_modules": ["q_proj", "never_seen"]},
+        {"targets": ("q_proj",), "target_modules": ["q_proj", "o_proj"], "exclude_modules": "o.*"},
+        {"loftq_config": {}, "megatron_core": "megatron.core", "key_of_2031": [1]},
+    ],
+    ids=str,
+)
+def test_what_an_engine_serves_as_it_was_trained_passes(
+    tmp_path: Path, trained: dict[str, Any]
+) -> None:
+    directory = write_adapter(tmp_path / "good", **trained)
+    checked = check("acme", directory, SHAPE.base, MAX_RANK)
+    assert checked.rank == trained.get("rank", 8)
+    assert checked.digest == digest_of(directory)
+    assert checked.size_bytes == sum(file.stat().st_size for file in directory.iterdir())
+
+
+def _cut(directory: Path, module: str, rank: int) -> None:
+    """Give the matrices of one kind of module a smaller rank."""
+    tensors: dict[str, Any] = load_file(directory / WEIGHTS_FILE)
+    for name in tensors:
+        if f".{module}." in name:
+            cut = tensors[name][:rank] if ".lora_A." in name else tensors[name][:, :rank]
+            tensors[name] = np.ascontiguousarray(cut)
+    save_file(tensors, directory / WEIGHTS_FILE)
+
+
+def test_modules_may_have_ranks_of_their_own_by_a_pattern(tmp_path: Path) -> None:
+    directory = write_adapter(tmp_path / "good", rank_pattern={"mlp.down_proj": 2, "q_proj": 8})
+    _cut(directory, "down_proj", 2)
+    assert check("acme", directory, SHAPE.base, MAX_RANK).rank == 8
+
+
+def test_the_first_pattern_that_ends_a_name_counts(tmp_path: Path) -> None:
+    patterns = {"down_proj": 2, "mlp.down_proj": 4}
+    _cut(directory := write_adapter(tmp_path / "good", rank_pattern=patterns), "down_proj", 2)
+    assert check("acme", directory, SHAPE.base, MAX_RANK).rank == 8
+
+
+@pytest.mark.parametrize(("layers", "served"), [([1], True), (1, True), ([0, 1], False)])
+def test_layers_that_were_not_trained_are_no_gap_if_the_config_says_so(
+    tmp_path: Path, layers: list[int] | int, served: bool
+) -> None:
+    directory = write_adapter(tmp_path / "good", layers_to_transform=layers)
+    tensors = load_file(directory / WEIGHTS_FILE)
+    kept = {name: tensor for name, tensor in tensors.items() if ".layers.1." in name}
+    save_file(kept, directory / WEIGHTS_FILE)
+    if served:
+        assert check("acme", directory, SHAPE.base, MAX_RANK).rank == 8
+        return
+    with pytest.raises(AdapterRefused, match=r"layers\.0.*target_modules"):
+        check("acme", directory, SHAPE.base, MAX_RANK)
+
+
+def test_hard_links_and_files_beside_the_two_do_not_matter(tmp_path: Path) -> None:
+    directory = write_adapter(tmp_path / "good")
+    (tmp_path / "link").hardlink_to(directory / WEIGHTS_FILE)
+    (directory / "README.md").write_text("trained on a rainy day")
+    assert check("acme", directory, SHAPE.base, MAX_RANK).digest == digest_of(directory)
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdapterRefused, match=CONFIG_FILE) as refused:
+        check("acme", tmp_path / "nowhere", SHAPE.base, MAX_RANK)
+    assert refused.value.code == "adapter_file_missing"
+
+
+def test_a_long_name_out_of_a_file_is_not_repeated_in_full(tmp_path: Path) -> None:
+    directory = write_adapter(tmp_path / "good")
+    save_file({"\x1b[31m" + "x" * 9000: np.zeros(1)}, directory / WEIGHTS_FILE)
+    with pytest.raises(AdapterRefused) as refused:
+        check("acme", directory, SHAPE.base, MAX_RANK)
+    assert len(refused.value.message) < 500
+    assert refused.value.message.isprintable()
+
+
+BITS = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F800000)}
+
+
+@pytest.mark.parametrize("dtype", BITS)
+def test_numbers_are_told_from_nan_and_infinity_by_their_bits(dtype: str) -> None:
+    unsigned, infinity = BITS[dtype]
+    sign = 1 << (np.dtype(unsigned).itemsize * 8 - 1)
+    for bits in (infinity, infinity + 1, infinity | sign, infinity | sign | 1):
+        assert not is_finite(np.array([0, bits], unsigned).tobytes(), dtype)
+    for bits in (0, 1, sign, infinity - 1, (infinity - 1) | sign):
+        assert is_finite(np.array([bits, 0], unsigned).tobytes(), dtype)
+
+
+@pytest.mark.parametrize(
+    ("number", "finite"),
+    [(0.0, True), (3.4e38, True), (3.5e38, False), (-1e300, False), (float("nan"), False)],
+)
+def test_what_single_precision_cannot_hold_is_not_finite(number: float, finite: bool) -> None:
+    assert is_finite(np.array([1.0, number]).tobytes(), "F64") is finite

@@ -48,6 +48,6 @@ def test_a_missing_file_has_no_digest(tmp_path: Path, missing: str) -> None:
 
 
 def test_an_engine_knows_a_version_by_its_adapter_and_its_content() -> None:
-    old, new = (Version("acme", digit * 64, "/adapters/acme", 8, 1) for digit in "ab")
+    old, new = (Version("acme", 1, digit * 64, rank=8, size_bytes=1) for digit in "ab")
     assert old.name == "acme@aaaaaaaaaaaa"
     assert old.name != new.name
