@@ -46,21 +46,18 @@ class TurnScheduler(Scheduler):  # type: ignore[misc]
         self._slots: int = vllm_config.lora_config.max_loras
         self._clock: Callable[[], float] = time.monotonic
         self._turns = Turns()
-        self._paused: list[Request] = []
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
         now = self._clock()
         self._turns = take_turns(self._turns, self._wanting(), self._slots, self._turn_s, now)
-        if not self._turns.waiting and not self._paused:
+        if not self._turns.waiting:
             return super().schedule(throttle_prefills)
-        self._pause()
+        paused = self._pause()
         held = [(queue, self._hold(queue)) for queue in (self.kv_holding_waiting, self.waiting)]
         output = super().schedule(throttle_prefills)
-        if (
-            not throttle_prefills
-            and output.total_num_scheduled_tokens < self.max_num_scheduled_tokens
-        ):
-            self._make_room(now)
+        full = output.total_num_scheduled_tokens >= self.max_num_scheduled_tokens
+        if not full and not throttle_prefills:
+            self._make_room(paused, now)
         for queue, requests in held:
             _put_back(queue, requests)
         return output
@@ -84,20 +81,21 @@ class TurnScheduler(Scheduler):  # type: ignore[misc]
         lora = request.lora_request
         return lora is None or lora.lora_int_id in self._turns.holding
 
-    def _pause(self) -> None:
+    def _pause(self) -> list[Request]:
         """Have vLLM pass over whoever may not run in the coming step, and preempt them first if
         the others' next tokens need memory: it takes the last of ``running``.
 
-        Who was paused stays so until the output of its last step is back: only then does the
-        scheduler have every token to give to the model runner.
+        A step later at the soonest they go on. By then the output of their last one is back, as no
+        more than one step is ever scheduled ahead; with pipeline stages the model runner itself
+        keeps the tokens, and vLLM's own date for the next one stands if it is later.
         """
-        returning = {request for request in self._paused if request.num_in_flight_tokens}
-        paused = [r for r in self.running if r in returning or not self._may_run(r)]
+        paused = [request for request in self.running if not self._may_run(request)]
         for request in paused:
-            request.next_decode_eligible_step = self.current_step + 2  # the coming one is + 1
-            request.spec_token_ids = []  # guesses that would be old when they are checked
+            later = self.current_step + 2  # the coming step is current_step + 1
+            request.next_decode_eligible_step = max(request.next_decode_eligible_step, later)
+            request.spec_token_ids = []  # guesses made for the coming step
         self.running.sort(key=frozenset(paused).__contains__)
-        self._paused = paused
+        return paused
 
     def _hold(self, queue: RequestQueue) -> list[Request]:
         """Take out of a queue whoever may not be admitted in the coming step."""
@@ -109,21 +107,20 @@ class TurnScheduler(Scheduler):  # type: ignore[misc]
         queue.remove_requests(held)
         return held
 
-    def _make_room(self, now: float) -> None:
+    def _make_room(self, paused: list[Request], now: float) -> None:
         """Preempt paused requests, the last first, if somebody who may run was not admitted: at
         least one, and as many as must go for its prompt to fit."""
         stuck = next(filter(self._may_run, self._admissible()), None)
-        paused = [request for request in self._paused if request.status is RequestStatus.RUNNING]
-        if stuck is None or not paused:
+        if stuck is None:
             return
         blocks = self._request_remaining_blocks(stuck)
         pool = self.kv_cache_manager.block_pool
-        while paused:
-            request = paused.pop()
-            self.running.remove(request)
-            self._preempt_request(request, now, drop_stale_output=self.requires_kv_delivery)
-            if pool.get_num_free_blocks() >= blocks:
-                return
+        for request in reversed(paused):
+            if request.status is RequestStatus.RUNNING:  # vLLM may have preempted it just now
+                self.running.remove(request)
+                self._preempt_request(request, now, drop_stale_output=self.requires_kv_delivery)
+                if pool.get_num_free_blocks() >= blocks:
+                    return
 
 
 class AsyncTurnScheduler(TurnScheduler, AsyncScheduler):  # type: ignore[misc]
