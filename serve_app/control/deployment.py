@@ -1,14 +1,34 @@
 """The Ray Serve deployment ``control``: one replica, the registry behind methods of its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from ray import serve
+from ray.exceptions import RayError
 
+from serve_app.adapters.artifacts import Artifacts
+from serve_app.adapters.base import read_base
 from serve_app.adapters.commands import Answer, Command
 from serve_app.adapters.report import Report
+from serve_app.adapters.sources import SourceRules
+from serve_app.adapters.staging import Stager
+from serve_app.adapters.version import FILES
+from serve_app.configuration import parse
+from serve_app.control.control import Control, Times
+from serve_app.control.probing import Canary, Send
+from serve_app.control.registering import Workshop
+from serve_app.control.rules import Rules
+from serve_app.errors import ReplicaLost
 from serve_app.feed import Update
-from serve_app.settings import AppSettings
+from serve_app.routing.messages import Probe, Reply
+from serve_app.settings import AppSettings, Directory, EngineSettings, RegistrySettings
+from serve_app.telemetry.metrics import ControlMetrics
+
+CHUNK_BYTES = 1 << 20
+ANYWHERE = (Path("/"),)
+"""Where local adapters of the configuration may lie: it is the operator's own."""
 
 
 class ControlReplica:
@@ -22,37 +42,126 @@ class ControlReplica:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: AppSettings, engine: str = "engine"
     ) -> None:
-        raise NotImplementedError
+        self._metrics = ControlMetrics()
+        self._artifacts = await asyncio.to_thread(Artifacts, settings.registry.artifacts_dir)
+        await asyncio.to_thread(self._artifacts.clean)
+        self._control = await Control.open(
+            settings.registry.url,
+            await self._workshop(settings, engine),
+            rules_of(settings),
+            Times(grace_s=settings.registry.grace_s),
+            settings.pepper.get_secret_value().encode(),
+        )
+        loop = asyncio.get_running_loop()
+        self._sweeping = loop.create_task(self._control.sweep_forever())
+
+    async def _workshop(self, settings: AppSettings, engine: str) -> Workshop:
+        base = await asyncio.to_thread(
+            read_base, settings.engine.model, trust_remote_code=settings.engine.trust_remote_code
+        )
+        rank = settings.engine.max_lora_rank
+        clients, operator = source_rules(settings.registry)
+        return Workshop(
+            stager=Stager(self._artifacts, base, clients, rank),
+            trusted=Stager(self._artifacts, base, operator, rank),
+            contents=self._artifacts,
+            probe=Canary(probes_of(engine)) if settings.registry.canary else None,
+            outcomes=self._metrics,
+        )
 
     async def manage(self, command: Command) -> Answer:
         """Do what a gateway asks; refusals are answers too."""
-        raise NotImplementedError
+        return await self._control.manage(command)
 
     async def follow(self, tenants: bool) -> AsyncIterator[Update]:
         """One whole update, then changes as they come, a beat at least every second."""
-        raise NotImplementedError
-        yield
+        async for update in self._control.follow(tenants):
+            yield update
 
     async def revision(self) -> int:
         """The revision in force."""
-        raise NotImplementedError
+        return self._control.revision
 
     async def report(self, report: Report) -> None:
         """Take in what a replica holds."""
-        raise NotImplementedError
+        self._control.report(report)
 
     async def read(self, digest: str, file: str) -> AsyncIterator[bytes]:
-        """One of the two files of a content, for replicas on other nodes."""
-        raise NotImplementedError
-        yield
+        """One of the two files of a content, for replicas on other nodes.
+
+        Raises:
+            ValueError: it is not one of the two, or no digest.
+            OSError: it is not here.
+        """
+        if file not in FILES:
+            raise ValueError(f"not a file of an adapter: {file!r}")
+        path = self._artifacts.path(digest) / file
+        with await asyncio.to_thread(path.open, "rb") as opened:
+            while chunk := await asyncio.to_thread(opened.read, CHUNK_BYTES):
+                yield chunk
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Apply declared tenants and adapters in place. Serve calls it."""
-        raise NotImplementedError
+        """Apply declared tenants and adapters in place. Serve calls it.
+
+        Raises:
+            ConfigError: naming what is wrong.
+        """
+        await self._control.reconfigure(parse(Directory, user_config, "user_config"))
 
     async def check_health(self) -> None:
-        """Raise when the database does not answer, so that Serve replaces this replica."""
-        raise NotImplementedError
+        """Raise when the registry is not kept any more, so that Serve replaces this replica.
+
+        A database that is away is not mended by that: reads go on here without it.
+        """
+        if self._sweeping.done():
+            raise RuntimeError("the registry is not swept any more")
+        book, followers = self._control.book, self._control.followers
+        adapters = len(self._control.entries)
+        self._metrics.holds(adapters, {s.value: n for s, n in book.states.items()}, followers)
+
+
+def rules_of(settings: AppSettings) -> Rules:
+    """What limits changes in this application."""
+    return Rules(
+        base=settings.engine.base_name,
+        keep=settings.registry.keep_versions,
+        capacity=capacity_of(settings.engine),
+    )
+
+
+def capacity_of(engine: EngineSettings) -> int:
+    """Adapters an engine holds, as it is told at its start."""
+    named = engine.vllm.get("max_cpu_loras", engine.max_cpu_loras)
+    return int(named or 4 * engine.max_loras)
+
+
+def source_rules(registry: RegistrySettings) -> tuple[SourceRules, SourceRules]:
+    """What clients may name as a source, and what the configuration may."""
+    limits: dict[str, Any] = {
+        "schemes": frozenset(registry.schemes),
+        "max_bytes": registry.max_bytes,
+        "timeout_s": registry.fetch_timeout_s,
+        "attempts": registry.fetch_attempts,
+    }
+    roots = tuple(root.absolute() for root in registry.roots)
+    return SourceRules(roots=roots, **limits), SourceRules(roots=ANYWHERE, **limits)
+
+
+def probes_of(engine: str) -> Send:
+    """Sends probes to the engine deployment of this application."""
+    app = serve.get_replica_context().app_name
+
+    async def send(probe: Probe) -> Reply:
+        handle = serve.get_deployment_handle(engine, app)
+        chosen = handle.options(multiplexed_model_id=probe.version.name)
+        try:
+            reply: Reply = await chosen.probe.remote(probe)
+        except RayError:
+            lost = ReplicaLost("The replica was lost while the adapter was tried on it.")
+            return Reply(lost.status, str(lost).encode())
+        return reply
+
+    return send
 
 
 ControlDeployment = serve.deployment(

@@ -76,6 +76,32 @@ PANELS = (
             "p99": _quantile(0.99, "serve_app_bus_frames_per_message"),
         },
     ),
+    Panel(
+        "Registrations by outcome",
+        "reqps",
+        {"{{outcome}}": _rate("serve_app_registrations_total", "outcome")},
+    ),
+    Panel(
+        "Duration of registrations",
+        "s",
+        {
+            "p50": _quantile(0.5, "serve_app_registration_seconds"),
+            "p99": _quantile(0.99, "serve_app_registration_seconds"),
+        },
+    ),
+    Panel(
+        "Adapters, and versions by state",
+        "short",
+        {
+            "adapters": "max(ray_serve_app_adapters)",
+            "{{state}}": "max by (state) (ray_serve_app_versions)",
+        },
+    ),
+    Panel(
+        "Gateways and replicas that follow the registry",
+        "short",
+        {"followers": "max(ray_serve_app_followers)"},
+    ),
 )
 
 

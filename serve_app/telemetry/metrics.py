@@ -4,6 +4,8 @@ They go through ``ray.serve.metrics`` and appear as ``ray_serve_app_*`` in Ray's
 endpoint. Label values are bounded: tenants beyond the first hundred share the label ``other``.
 """
 
+from collections.abc import Mapping
+
 from ray.serve.metrics import Counter, Gauge, Histogram
 
 MAX_TENANT_LABELS = 100
@@ -93,3 +95,36 @@ class ReplicaMetrics:
     def sent(self, frames: int) -> None:
         if frames:
             self._frames.observe(frames)
+
+
+class ControlMetrics:
+    """Registrations and what the registry holds, as control sees them."""
+
+    def __init__(self) -> None:
+        self._registrations = Counter(
+            "serve_app_registrations_total",
+            "Registrations by outcome: live, or the code of the refusal.",
+            ("outcome",),
+        )
+        self._registration_s = Histogram(
+            "serve_app_registration_seconds",
+            "Seconds from a registration's turn to its end, fetching included.",
+            boundaries=[*_SECONDS, 300, 900],
+        )
+        self._adapters = Gauge("serve_app_adapters", "Adapters that may be named.")
+        self._versions = Gauge("serve_app_versions", "Versions by state.", ("state",))
+        self._followers = Gauge(
+            "serve_app_followers", "Gateways and replicas that follow the registry."
+        )
+
+    def registered(self, outcome: str, seconds: float) -> None:
+        """One registration is over."""
+        self._registrations.inc(tags={"outcome": outcome})
+        self._registration_s.observe(seconds)
+
+    def holds(self, adapters: int, versions: Mapping[str, int], followers: int) -> None:
+        """What there is now, versions by state."""
+        self._adapters.set(adapters)
+        for state, count in versions.items():
+            self._versions.set(count, tags={"state": state})
+        self._followers.set(followers)

@@ -3,7 +3,13 @@ from typing import Any
 import pytest
 
 from serve_app.telemetry import metrics
-from serve_app.telemetry.metrics import MAX_TENANT_LABELS, Bounded, GatewayMetrics, ReplicaMetrics
+from serve_app.telemetry.metrics import (
+    MAX_TENANT_LABELS,
+    Bounded,
+    ControlMetrics,
+    GatewayMetrics,
+    ReplicaMetrics,
+)
 
 
 class Recorder:
@@ -99,3 +105,18 @@ def test_ray_takes_every_metric_as_it_is_declared() -> None:
     replica.loaded(0.5)
     replica.holds(1)
     replica.sent(1)
+
+
+def test_a_registration_counts_by_how_it_ended_and_how_long_it_took(recorded: list[Any]) -> None:
+    ControlMetrics().registered("adapter_rank_too_large", 0.4)
+    assert recorded == [
+        ("serve_app_registrations_total", 1, {"outcome": "adapter_rank_too_large"}),
+        ("serve_app_registration_seconds", 0.4, {}),
+    ]
+
+
+def test_control_tells_what_the_registry_holds(recorded: list[Any]) -> None:
+    ControlMetrics().holds(3, {"live": 3, "gone": 1}, 5)
+    assert ("serve_app_adapters", 3, {}) in recorded
+    assert ("serve_app_versions", 1, {"state": "gone"}) in recorded
+    assert ("serve_app_followers", 5, {}) in recorded

@@ -1,0 +1,237 @@
+"""The registry as it is asked: commands in, answers out, updates to those who follow.
+
+Knows nothing of Ray and HTTP. Used from one event loop.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+from serve_app.adapters.catalog import Entry
+from serve_app.adapters.commands import (
+    Answer,
+    Command,
+    List,
+    PutAlias,
+    Register,
+    Remove,
+    RemoveAlias,
+    Rollback,
+    Show,
+    ShowAudit,
+    ShowVersions,
+)
+from serve_app.adapters.report import Report
+from serve_app.control.book import Book, Change
+from serve_app.control.broadcast import Broadcast
+from serve_app.control.changes import opening
+from serve_app.control.declared import declarations, must_be_nameable, redeclared, tenants_of
+from serve_app.control.fleet import Fleet
+from serve_app.control.ledger import Ledger
+from serve_app.control.moves import Move, moved
+from serve_app.control.reading import Reading
+from serve_app.control.registering import Registering, Workshop
+from serve_app.control.rules import Rules
+from serve_app.control.store import Store
+from serve_app.control.sweeping import Sweeper
+from serve_app.errors import AdapterConflict, ApiError
+from serve_app.feed import Update
+from serve_app.settings import Directory
+
+LOGGER = logging.getLogger("ray.serve")
+SWEEP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The clocks and pauses of control, in seconds.
+
+    Attributes:
+        unix: the time of day.
+        monotonic: for everything that lasts.
+        grace_s: content nobody refers to is deleted after so long.
+        beat_s: longest silence of a follower's stream.
+    """
+
+    unix: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    grace_s: float = 300
+    beat_s: float = 1.0
+
+
+class Control:
+    """The registry. ``await Control.open(...)``, then ``reconfigure`` with what is declared.
+
+    Args:
+        pepper: under which keys are hashed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        book: Book,
+        workshop: Workshop,
+        rules: Rules,
+        times: Times,
+        pepper: bytes,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._times = times
+        self._pepper = pepper
+        self._broadcast = Broadcast(times.beat_s)
+        self._ledger = Ledger(store, book, self._broadcast)
+        self._fleet = Fleet(times.monotonic())
+        self._registering = Registering(self._ledger, workshop, rules, times.unix)
+        self._reading = Reading(self._ledger, self._fleet, self._registering, store)
+        self._sweeper = Sweeper(
+            self._ledger,
+            self._fleet,
+            workshop.contents,
+            times.grace_s,
+            times.unix,
+            times.monotonic,
+        )
+
+    @staticmethod
+    async def open(
+        url: str, workshop: Workshop, rules: Rules, times: Times, pepper: bytes
+    ) -> "Control":
+        """The registry in the database at ``url``; registrations left open are taken up again.
+
+        Raises:
+            ConfigError: a newer version of this application wrote the database.
+            RegistryUnavailable: it cannot be opened.
+        """
+        store = await Store.open(url)
+        control = Control(store, await store.load(), workshop, rules, times, pepper)
+        control._registering.resume()
+        return control
+
+    @property
+    def revision(self) -> int:
+        """The revision in force."""
+        return self._ledger.book.revision
+
+    @property
+    def followers(self) -> int:
+        return self._broadcast.followers
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """The catalog in force, by name."""
+        return self._broadcast.entries
+
+    @property
+    def book(self) -> Book:
+        """The registry as it is. To be read only."""
+        return self._ledger.book
+
+    def follow(self, tenants: bool) -> AsyncIterator[Update]:
+        """One whole update, then changes as they come, a beat at least every ``beat_s``."""
+        return self._broadcast.updates(tenants)
+
+    def report(self, report: Report) -> None:
+        """Take in what a replica holds."""
+        self._fleet.hear(report, self._times.monotonic())
+
+    async def manage(self, command: Command) -> Answer:
+        """Do what is asked. A refusal is an answer too."""
+        try:
+            return await self._do(command)
+        except ApiError as error:
+            return Answer(error.status, error.envelope(), self.revision, error.headers)
+
+    async def reconfigure(self, directory: Directory) -> None:
+        """Apply declared tenants at once, and declared adapters as their content is staged.
+
+        Raises:
+            ConfigError: an adapter bears a name that means the base.
+            RegistryUnavailable: the database would not take it.
+        """
+        must_be_nameable(directory.adapters, self._rules.base)
+        declared = await asyncio.to_thread(declarations, directory.adapters)
+        now = self._now()
+        await self._ledger.write(
+            lambda book, revision: redeclared(book, directory.adapters, declared, revision, now),
+            tenants_of(directory, self._pepper),
+        )
+        self._registering.give_up()
+        self._registering.resume()
+
+    async def sweep(self) -> None:
+        """Catch up with the database, then let go of what is not needed. To be called often.
+
+        Raises:
+            RegistryUnavailable: the database does not answer.
+        """
+        await self._ledger.refresh()
+        self._registering.give_up()
+        self._registering.resume()
+        await self._sweeper.sweep()
+
+    async def sweep_forever(self, pause_s: float = SWEEP_S) -> None:
+        """Sweep every ``pause_s``. Whatever fails is logged, and tried again."""
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                await self.sweep()
+            except ApiError as error:
+                LOGGER.warning("the registry was not swept: %s", error.message)
+            except Exception:
+                LOGGER.exception("the registry was not swept")
+
+    async def check(self) -> None:
+        """Whether the database answers.
+
+        Raises:
+            RegistryUnavailable: it does not.
+        """
+        await self._store.revision()
+
+    async def settled(self) -> None:
+        """Wait until no registration is under way."""
+        await self._registering.settled()
+
+    async def close(self) -> None:
+        """Stop. What is under way is taken up again by the next one to open the database."""
+        await self._registering.close()
+        await self._store.close()
+
+    async def _do(self, command: Command) -> Answer:
+        match command:
+            case Register():
+                return await self._register(command)
+            case Rollback() | PutAlias() | RemoveAlias() | Remove():
+                return await self._move(command)
+            case Show() | ShowVersions() | List() | ShowAudit():
+                return await self._reading.answer(command)
+
+    async def _register(self, command: Register) -> Answer:
+        """Write it down, bring it in force, tell how it ended."""
+        written: list[Change] = []
+
+        def decide(book: Book, _revision: int) -> Change:
+            written[:] = [opening(command, book, self._rules, self._now())]
+            return written[0]
+
+        revision = await self._ledger.write(decide)
+        task = self._registering.start(written[0].registrations[0])
+        if not command.wait:
+            return self._reading.record(command, revision, status=202)
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise AdapterConflict("The adapter was removed meanwhile.", code="adapter_removed")
+        return self._reading.record(command, task.result())
+
+    async def _move(self, command: Move) -> Answer:
+        revision = await self._ledger.write(
+            lambda book, revision: moved(command, book, self._rules, revision, self._now())
+        )
+        self._registering.give_up()
+        return self._reading.record(command, revision)
+
+    def _now(self) -> int:
+        return int(self._times.unix())

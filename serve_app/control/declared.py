@@ -1,0 +1,161 @@
+"""What the configuration declares: its tenants as gateways know them, its adapters as they differ
+from what was declared before. Plain keys end here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from serve_app.adapters.commands import Actor, Register
+from serve_app.adapters.names import asked_adapter
+from serve_app.adapters.version import FILES
+from serve_app.control.adapter import Adapter, Terms, claimed, on_terms, removed
+from serve_app.control.book import Book, Change, Deed
+from serve_app.control.registration import Declared, Registration, Step, shown_source
+from serve_app.errors import ConfigError
+from serve_app.feed import Tenants
+from serve_app.settings import AdapterSettings, Directory, TenantSettings
+from serve_app.tenancy.keys import cache_salt, fingerprint
+from serve_app.tenancy.tenant import Tenant
+
+CONFIGURATION = Actor("configuration", admin=True)
+
+
+def tenants_of(directory: Directory, pepper: bytes) -> Tenants:
+    """Everybody who may ask, with keys as fingerprints."""
+    holders = {
+        fingerprint(key.get_secret_value(), pepper): tenant.id
+        for tenant in directory.tenants
+        for key in tenant.keys
+    }
+    return Tenants({tenant.id: _tenant(tenant, pepper) for tenant in directory.tenants}, holders)
+
+
+def _tenant(declared: TenantSettings, pepper: bytes) -> Tenant:
+    default = {declared.default_adapter} if declared.default_adapter else set()
+    return Tenant(
+        id=declared.id,
+        adapters=frozenset(declared.adapters) | default,
+        default_adapter=declared.default_adapter,
+        base=declared.base,
+        admin=declared.admin,
+        cache_salt=cache_salt(declared.id, pepper),
+        manages_adapters=declared.manages_adapters,
+    )
+
+
+def must_be_nameable(adapters: list[AdapterSettings], base: str) -> None:
+    """Refuse adapters that no client could name.
+
+    Raises:
+        ConfigError: naming each.
+    """
+    wrong = [a.name for a in adapters if asked_adapter(a.name, base) != a.name]
+    if wrong:
+        raise ConfigError(
+            "user_config.adapters: these names mean the base model; name the adapters otherwise: "
+            + ", ".join(wrong)
+        )
+
+
+def declarations(adapters: list[AdapterSettings]) -> dict[str, Declared]:
+    """What each declared adapter looks like now. Asks the disk: not for the event loop."""
+    return {a.name: Declared(_stamp(a.path), _terms(a)) for a in adapters}
+
+
+def _stamp(path: str) -> str:
+    if "://" in path:
+        return path
+    return json.dumps([path, *(_seen(Path(path) / name) for name in FILES)])
+
+
+def _seen(file: Path) -> list[int] | None:
+    try:
+        info = file.stat()
+    except OSError:
+        return None
+    return [info.st_mtime_ns, info.st_size]
+
+
+def _terms(adapter: AdapterSettings) -> str:
+    return json.dumps([adapter.owner, sorted(adapter.grants), adapter.preload, adapter.pin])
+
+
+def redeclared(
+    book: Book,
+    adapters: list[AdapterSettings],
+    declared: Mapping[str, Declared],
+    revision: int,
+    now: int,
+) -> Change:
+    """The change from what was declared to what is: new content is on its way, other terms are in
+    force, and what is declared no more is removed."""
+    gone = [a for name, a in book.adapters.items() if a.declared and name not in declared]
+    news = [a for a in adapters if _content_changed(book, a.name, declared[a.name])]
+    fresh = {a.name for a in news}
+    kept = [a for a in adapters if a.name not in fresh and _terms_changed(book, a, declared)]
+    first = book.last_registration + 1
+    deeds = [_deed("remove", a.name, a.owner, now) for a in gone]
+    deeds += [_deed("declare", a.name, a.owner, now, source=shown_source(a.path)) for a in news]
+    deeds += [_deed("declare_terms", a.name, a.owner, now) for a in kept]
+    ends = [_given_up(r, now) for a in gone for r in book.waiting(a.name)]
+    return Change(
+        (Deed(now, CONFIGURATION.tenant, "configure", "", None), *deeds),
+        (
+            *(removed(a, revision, now) for a in gone),
+            *(_claimed(book, a, now) for a in news),
+            *(_on_terms(book.adapters[a.name], a, declared[a.name]) for a in kept),
+        ),
+        (*ends, *(_attempt(n, a, declared[a.name], now) for n, a in enumerate(news, first))),
+    )
+
+
+def _content_changed(book: Book, name: str, declared: Declared) -> bool:
+    """Whether neither what is in force nor what is on its way was declared like this."""
+    adapter = book.adapters.get(name)
+    coming = [r.declared.stamp for r in book.waiting(name) if r.declared]
+    known = coming[-1] if coming else adapter.stamp if adapter else None
+    return known != declared.stamp
+
+
+def _terms_changed(book: Book, adapter: AdapterSettings, declared: Mapping[str, Declared]) -> bool:
+    return book.adapters[adapter.name].terms != declared[adapter.name].terms
+
+
+def _claimed(book: Book, adapter: AdapterSettings, now: int) -> Adapter:
+    before = book.adapters.get(adapter.name)
+    free = book.free(adapter.name)
+    return claimed(before, adapter.name, adapter.owner, now, free=free, declared=True)
+
+
+def _on_terms(before: Adapter, adapter: AdapterSettings, declared: Declared) -> Adapter:
+    terms = Terms(frozenset(adapter.grants), preload=adapter.preload, pin=adapter.pin)
+    return replace(on_terms(before, terms), owner=adapter.owner, terms=declared.terms)
+
+
+def _attempt(number: int, adapter: AdapterSettings, declared: Declared, now: int) -> Registration:
+    command = Register(
+        CONFIGURATION,
+        adapter.name,
+        adapter.path,
+        owner=adapter.owner,
+        grants=frozenset(adapter.grants),
+        preload=adapter.preload,
+        pin=adapter.pin,
+        wait=False,
+    )
+    return Registration(number, command, Step.REGISTERED, now, declared)
+
+
+def _given_up(registration: Registration, now: int) -> Registration:
+    return replace(
+        registration,
+        step=Step.FAILED,
+        ended=now,
+        code="adapter_removed",
+        message="It is not declared any more.",
+    )
+
+
+def _deed(action: str, name: str, owner: str | None, now: int, **detail: str) -> Deed:
+    return Deed(now, CONFIGURATION.tenant, action, name, owner, detail)

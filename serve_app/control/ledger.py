@@ -1,0 +1,73 @@
+"""Where every change goes through: decided on what the database says, written, then told."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from serve_app.control.book import Book, Change
+from serve_app.control.broadcast import Broadcast
+from serve_app.control.store import Store
+from serve_app.feed import Tenants
+
+LOGGER = logging.getLogger("ray.serve")
+
+Decide = Callable[[Book, int], Change | None]
+"""What to write, from the registry as it is and the revision the change will have."""
+
+
+class Ledger:
+    """The registry: durable in the store, whole in memory, told by the broadcast.
+
+    Attributes:
+        book: what the database said last. Read it; only a ledger changes it.
+    """
+
+    def __init__(self, store: Store, book: Book, broadcast: Broadcast) -> None:
+        self.book = book
+        self._store = store
+        self._broadcast = broadcast
+        self._turn = asyncio.Lock()
+        self._writes: set[asyncio.Task[int]] = set()
+        broadcast.become(book.revision, book.entries())
+
+    async def write(self, decide: Decide, tenants: Tenants | None = None) -> int:
+        """Write what ``decide`` says; the revision in which it can be seen.
+
+        It ends even when nobody waits for it any more. What ``decide`` raises is raised, and
+        nothing is written then; nor is it when it returns None.
+
+        Raises:
+            RegistryUnavailable: the database would not take it.
+        """
+        task = asyncio.get_running_loop().create_task(self._write(decide, tenants))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        return await asyncio.shield(task)
+
+    async def refresh(self) -> None:
+        """Take in what somebody else has written.
+
+        Raises:
+            RegistryUnavailable: the database does not answer.
+        """
+        async with self._turn:
+            if await self._store.revision() != self.book.revision:
+                self._turn_to(await self._store.load())
+
+    async def _write(self, decide: Decide, tenants: Tenants | None) -> int:
+        async with self._turn:
+            async with self._store.writing() as writing:
+                if writing.revision != self.book.revision:
+                    self._turn_to(await writing.load())
+                change = decide(self.book, writing.revision + 1)
+                if change is None:
+                    return self.book.revision
+                revision = await writing.save(change, self.book.adapters.get)
+            self._broadcast.tell(revision, self.book.take_in(change, revision), tenants)
+        return revision
+
+    def _turn_to(self, book: Book) -> None:
+        """What a write, whose end was not heard, or another process has left."""
+        LOGGER.info("the registry is at revision %d, not %d", book.revision, self.book.revision)
+        self.book = book
+        self._broadcast.become(book.revision, book.entries())

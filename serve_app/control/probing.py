@@ -1,0 +1,51 @@
+"""Lets a candidate load and answer on one replica before it goes live."""
+
+import json
+from collections.abc import Awaitable, Callable
+
+from serve_app.adapters.version import Version
+from serve_app.errors import AdapterRefused
+from serve_app.routing.messages import Probe, Reply
+
+CODE = "adapter_canary_failed"
+AWAY = 503
+
+Send = Callable[[Probe], Awaitable[Reply]]
+"""Hands a probe to the replica that is best for it."""
+
+
+class Canary:
+    """Asks through ``send``. A replica that is lost on the way is no fault of the adapter's,
+    unless it is lost every time.
+
+    Args:
+        attempts: how many replicas are asked before the candidate is refused.
+    """
+
+    def __init__(self, send: Send, attempts: int = 2) -> None:
+        self._send = send
+        self._attempts = attempts
+
+    async def probe(self, version: Version) -> None:
+        """Return if it answered.
+
+        Raises:
+            AdapterRefused: it did not.
+        """
+        reply = await self._send(Probe(version))
+        for _ in range(self._attempts - 1):
+            if reply.status != AWAY:
+                break
+            reply = await self._send(Probe(version))
+        if reply.status != 200:
+            raise AdapterRefused(
+                f"adapter {version.adapter!r} did not answer on a replica: {_reason(reply)}",
+                code=CODE,
+            )
+
+
+def _reason(reply: Reply) -> str:
+    try:
+        return str(json.loads(reply.body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {reply.status}"
