@@ -26,6 +26,9 @@ from serve_app.adapters.names import NAME_PATTERN, is_name
 PEPPER_VARIABLE = "SERVE_APP_PEPPER"
 """Environment variable that holds the secret under which keys and cache salts are hashed."""
 
+SCHEDULER = "serve_app.engine.vllm_scheduler.scheduler"
+"""What vLLM is told to build its scheduler with, unless the settings name another."""
+
 
 def _name(text: str) -> str:
     if not is_name(text):
@@ -128,8 +131,18 @@ class EngineSettings(_Strict):
             **self.model_dump(exclude=ours, exclude_none=True),
             "served_model_name": [self.base_name],
             **self.vllm,
+            **self._turns(),
         }
         return [word for key, value in options.items() for word in _as_words(key, value)]
+
+    def _turns(self) -> dict[str, Any]:
+        if not self.slot_turn_s or self.vllm.get("scheduler_cls"):
+            return {}
+        theirs = self.vllm.get("additional_config") or {}
+        return {
+            "scheduler_cls": SCHEDULER,
+            "additional_config": {**theirs, "slot_turn_s": self.slot_turn_s},
+        }
 
 
 def _as_words(key: str, value: Any) -> list[str]:

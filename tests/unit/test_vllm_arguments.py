@@ -43,6 +43,30 @@ def test_vllm_is_told_an_option_with_parts_as_json() -> None:
     assert json.loads(said[said.index("--speculative-config") + 1]) == parts
 
 
+def _word_after(option: str, said: list[str]) -> str | None:
+    return said[said.index(option) + 1] if option in said else None
+
+
+TURNS = ["serve_app.engine.vllm_scheduler.scheduler", '{"slot_turn_s": 0.25}']
+
+
+@pytest.mark.parametrize(
+    ("turn_s", "vllm", "told"),
+    [
+        (0.25, {}, TURNS),
+        (0.25, {"additional_config": {"x": 1}}, [TURNS[0], '{"x": 1, "slot_turn_s": 0.25}']),
+        (0.0, {}, [None, None]),
+        (0.25, {"scheduler_cls": "their.own"}, ["their.own", None]),
+    ],
+    ids=["a turn", "a turn beside their own words", "no turns", "a scheduler of their own"],
+)
+def test_vllm_is_told_of_turns_unless_there_are_none(
+    turn_s: float, vllm: dict[str, Any], told: list[str | None]
+) -> None:
+    said = EngineSettings(model="m", slot_turn_s=turn_s, vllm=vllm).as_vllm_arguments()
+    assert [_word_after(o, said) for o in ("--scheduler-cls", "--additional-config")] == told
+
+
 @pytest.mark.parametrize("ours", ["bus", "news", "hang", "--vllm"])
 def test_vllm_is_not_told_of_what_is_ours(ours: str) -> None:
     assert not [word for word in EngineSettings(model="m").as_vllm_arguments() if ours in word]
