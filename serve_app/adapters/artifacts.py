@@ -10,9 +10,10 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import AsyncFileLock
 
@@ -70,6 +71,8 @@ class Artifacts:
             _sync(directory / name)
         directory.chmod(0o755)
         _sync(directory)
+        if target.exists() and not self.has(digest):
+            self.remove(digest)  # somebody has been at it
         try:
             directory.rename(target)
         except OSError:
@@ -137,7 +140,17 @@ async def _fetch(artifacts: Artifacts, version: Version, read: Read) -> None:
             room -= await _copy(read(version.digest, name), scratch / name, room)
         if await asyncio.to_thread(digest_of, scratch) != version.digest:
             raise SourceUnavailable(f"the content of {version.name} was damaged on its way")
-        await asyncio.to_thread(artifacts.keep, scratch, version.digest)
+        await _finish(asyncio.to_thread(artifacts.keep, scratch, version.digest))
+
+
+async def _finish(work: Coroutine[Any, Any, object]) -> None:
+    """Wait for the end of ``work`` even if cancelled: it uses what is deleted next."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def _copy(chunks: AsyncIterator[bytes], path: Path, room: int) -> int:

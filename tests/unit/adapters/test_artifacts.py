@@ -79,6 +79,12 @@ def test_keeping_the_same_content_again_changes_nothing(artifacts: Artifacts, go
     assert _leftovers(artifacts) == []
 
 
+def test_content_that_somebody_damaged_is_replaced(artifacts: Artifacts, good: Path) -> None:
+    (_keep(artifacts, good) / FILES[0]).unlink()
+    assert not artifacts.has(digest_of(good))
+    assert digest_of(_keep(artifacts, good)) == digest_of(good)
+
+
 def test_content_is_removed_whole_and_may_be_removed_again(
     artifacts: Artifacts, good: Path
 ) -> None:
@@ -99,9 +105,13 @@ def test_only_a_digest_names_a_directory(artifacts: Artifacts, digest: str) -> N
 
 
 def test_a_scratch_directory_is_gone_after_a_failure(artifacts: Artifacts) -> None:
-    with pytest.raises(RuntimeError), artifacts.scratch() as scratch:
-        (scratch / "half").write_bytes(b"x")
-        raise RuntimeError
+    def fail() -> None:
+        with artifacts.scratch() as scratch:
+            (scratch / "half").write_bytes(b"x")
+            raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        fail()
     assert _leftovers(artifacts) == []
 
 

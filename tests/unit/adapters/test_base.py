@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,9 @@ SHAPE = Shape()
 
 
 @pytest.fixture
-def no_outline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_outline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks transformers gets no answer: a module that is not there."""
     monkeypatch.setattr(base, "OUTLINE_MODULE", "serve_app.not_there")
-    yield
 
 
 def test_layers_are_read_from_the_headers_of_the_weights(tmp_path: Path, no_outline: None) -> None:
