@@ -5,6 +5,7 @@ last message leaves together, at most one message every few milliseconds.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 from serve_app.routing.messages import BusMessage, News
@@ -105,3 +106,19 @@ async def messages(
             return
         yield BusMessage(channel.take(), news())
         await asyncio.sleep(gap_s)
+
+
+class NewsDesk:
+    """Gives out the replica's news when it changed, at most once an interval."""
+
+    def __init__(self, news: Callable[[], News], interval_s: float) -> None:
+        self._news = news
+        self._interval_s = interval_s
+        self._told_at = float("-inf")
+
+    def due(self) -> News | None:
+        now = time.monotonic()
+        if now - self._told_at < self._interval_s:
+            return None
+        self._told_at = now
+        return self._news()

@@ -72,8 +72,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def unload_adapter(self, version: Version, engine_id: int) -> None:
-        """Free a version that no request uses, and see that it is gone.
+    async def unload_adapter(self, engine_id: int) -> None:
+        """Free an adapter that no request uses, and see that it is gone.
 
         Raises:
             EngineDead: there is no engine left, or it keeps what it was told to free.

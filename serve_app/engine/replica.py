@@ -5,21 +5,24 @@ It answers calls, keeps the adapters they need resident, and tells gateways how 
 
 import asyncio
 import logging
-import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from importlib import import_module
 from typing import Any
 
 from ray import serve
+from ray.serve.handle import DeploymentHandle
 
-from serve_app.engine.bus import Channel, messages
+from serve_app.adapters.version import Version
+from serve_app.engine.bus import Channel, NewsDesk, messages
+from serve_app.engine.canary import judge, question
 from serve_app.engine.interface import Engine, EngineDead, Stream, Whole
+from serve_app.engine.lifecycle import Lifecycle
 from serve_app.engine.refusals import error_event, error_in, is_error_event, refused
-from serve_app.engine.residency import Residency
+from serve_app.engine.stay import Phase
 from serve_app.errors import ApiError, ReplicaLost
-from serve_app.routing.messages import BusMessage, Call, News, Reply, Subscription
-from serve_app.settings import EngineSettings
+from serve_app.routing.messages import BusMessage, Call, News, Probe, Reply, Subscription
+from serve_app.settings import AppSettings, EngineSettings
 from serve_app.telemetry.metrics import ReplicaMetrics
 
 LOGGER = logging.getLogger("ray.serve")
@@ -29,22 +32,26 @@ class Replica:
     """One engine behind the methods gateways call.
 
     Args:
-        settings: what engine to start and how.
-        engine: import path ``module:Class`` of the engine, which is given the settings.
+        settings: the application's.
+        engine: import path ``module:Class`` of the engine, which is given its settings.
+        control: handle of the control deployment, which may be away.
     """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: EngineSettings, engine: str
+        self, settings: AppSettings, engine: str, control: DeploymentHandle
     ) -> None:
-        self._settings = settings
+        self._settings = settings.engine
         self._metrics = ReplicaMetrics()
         self._channels: defaultdict[str, Channel] = defaultdict(Channel)
         self._in_flight: Counter[str] = Counter()
         self._calls: defaultdict[str, set[asyncio.Task[Any]]] = defaultdict(set)
         self._listeners: dict[str, object] = {}
-        self._engine = _make(engine, settings)
+        self._engine = _make(engine, settings.engine)
         await self._engine.start()
-        self._residency = Residency(self._engine, self._metrics.loaded)
+        self._adapters = Lifecycle(
+            self._engine, settings.registry, control, self._id(), self._metrics
+        )
+        self._residency = self._adapters.residency
 
     async def generate(self, call: Call) -> Reply:
         """Answer one call; what is streamed leaves over the caller's bus."""
@@ -53,17 +60,15 @@ class Replica:
         self._in_flight[call.gateway] += 1
         self._calls[call.gateway].add(task)
         try:
-            return await self._answer(call)
-        except EngineDead:
-            return refused(ReplicaLost("The engine stopped; try again.", retry_after_s=1))
-        except ApiError as error:
-            return refused(error)
-        except Exception:
-            LOGGER.exception("request %s failed", call.request_id)
-            return refused(ApiError("The replica failed on this request."))
+            return await _reply(call.request_id, self._answer(call))
         finally:
             self._calls[call.gateway].discard(task)
             self._in_flight[call.gateway] -= 1
+
+    async def probe(self, probe: Probe) -> Reply:
+        """Load a candidate and let it answer; it stays resident if it answers well."""
+        call = question(probe.version)
+        return await _reply(call.request_id, self._probe(call, probe.version))
 
     async def _answer(self, call: Call) -> Reply:
         async with self._residency.lease(call.version) as cold_load_s:
@@ -71,6 +76,17 @@ class Replica:
             if isinstance(answer, Whole):
                 return Reply(answer.status, answer.body, answer.usage, cold_load_s)
             return await self._stream(call, answer, cold_load_s)
+
+    async def _probe(self, call: Call, version: Version) -> Reply:
+        async with self._residency.lease(version) as cold_load_s:
+            try:
+                answer = await self._engine.answer(call)
+                assert isinstance(answer, Whole), "a probe does not ask for a stream"
+                judge(version.adapter, answer.body)
+            except ApiError:
+                self._residency.retire(version.name)
+                raise
+            return Reply(answer.status, answer.body, answer.usage, cold_load_s)
 
     async def _stream(self, call: Call, answer: Stream, cold_load_s: float | None) -> Reply:
         """Send events as they come. An error before the first of them is a plain refusal."""
@@ -134,20 +150,36 @@ class Replica:
         """Answers a gateway that wants to meet the fleet."""
 
     async def check_health(self) -> None:
-        """Raise when the engine is dead or hangs, so that Serve replaces this replica."""
+        """Raise when the engine is dead, hangs or keeps what it was told to free, so that Serve
+        replaces this replica."""
         await self._engine.check()
-        self._metrics.holds(len(self._residency.names()))
+        await self._residency.check()
+        self._metrics.holds(
+            resident=sum(stay.phase is Phase.RESIDENT for stay in self._residency.stays()),
+            active=sum(stay.active for stay in self._residency.stays()),
+            pinned=self._residency.pinned,
+            waiting=self._residency.waiting,
+        )
 
     def _news(self) -> News:
-        load = self._engine.load()
+        load, stays = self._engine.load(), self._residency.stays()
+        joinable = [stay for stay in stays if stay.joinable]
         return News(
-            holds=self._residency.names(),
+            holds=frozenset(stay.name for stay in joinable),
             in_flight={gateway: n for gateway, n in self._in_flight.items() if n},
             capacity=self._engine.max_num_seqs,
             waiting=load.waiting,
             kv_usage=load.kv_usage,
-            alive=load.alive,
+            alive=load.alive and self._residency.sound,
+            loading=frozenset(stay.name for stay in joinable if stay.phase < Phase.RESIDENT),
+            active=frozenset(stay.name for stay in joinable if stay.active),
+            load_s=self._residency.load_s,
         )
+
+    @staticmethod
+    def _id() -> str:
+        replica_id: str = serve.get_replica_context().replica_id.unique_id
+        return replica_id
 
     def __del__(self) -> None:
         engine = getattr(self, "_engine", None)
@@ -155,21 +187,17 @@ class Replica:
             engine.stop()
 
 
-class NewsDesk:
-    """Gives out the replica's news when it changed, at most once an interval."""
-
-    def __init__(self, news: Any, interval_s: float) -> None:
-        self._news = news
-        self._interval_s = interval_s
-        self._told_at = float("-inf")
-
-    def due(self) -> News | None:
-        now = time.monotonic()
-        if now - self._told_at < self._interval_s:
-            return None
-        self._told_at = now
-        news: News = self._news()
-        return news
+async def _reply(request_id: str, answering: Awaitable[Reply]) -> Reply:
+    """The answer, or why there is none."""
+    try:
+        return await answering
+    except EngineDead:
+        return refused(ReplicaLost("The engine stopped; try again.", retry_after_s=1))
+    except ApiError as error:
+        return refused(error)
+    except Exception:
+        LOGGER.exception("request %s failed", request_id)
+        return refused(ApiError("The replica failed on this request."))
 
 
 def _make(import_path: str, settings: EngineSettings) -> Engine:

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from argparse import Namespace
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import State
 from starlette.requests import Request
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -33,8 +34,9 @@ from serve_app.adapters.names import public_name
 from serve_app.adapters.version import Version
 from serve_app.engine.interface import EngineDead, EngineLoad, Stream, Whole
 from serve_app.engine.refusals import from_vllm
+from serve_app.engine.vllm_answers import Events, usage_of
 from serve_app.errors import AdapterRefused, ApiError, ConfigError, InvalidRequest, NotSupported
-from serve_app.routing.messages import Call, Operation, Usage
+from serve_app.routing.messages import Call, Operation
 from serve_app.settings import EngineSettings
 
 LOGGER = logging.getLogger("ray.serve")
@@ -79,6 +81,7 @@ class VllmEngine:
         """Start the engine process and build the serving objects. Takes tens of seconds."""
         config = AsyncEngineArgs.from_cli_args(self._args).create_engine_config()
         self.max_num_seqs: int = config.scheduler_config.max_num_seqs
+        self.max_loras: int = config.lora_config.max_loras
         self.max_cpu_loras: int = config.lora_config.max_cpu_loras
         self._llm = AsyncLLM.from_vllm_config(
             config, stat_loggers=[self._stat_logger], disable_log_stats=True
@@ -106,29 +109,41 @@ class VllmEngine:
         if isinstance(answer, ErrorResponse):
             raise self._refusal(answer)
         if isinstance(answer, AsyncGenerator):
-            return _Events(answer, http)
+            return Events(answer, http)
         body = answer.model_dump_json(by_alias=call.operation is Operation.RESPONSE)
-        return Whole(200, body.encode(), _usage(getattr(answer, "usage", None)))
+        return Whole(200, body.encode(), usage_of(getattr(answer, "usage", None)))
 
-    async def load_adapter(self, version: Version, engine_id: int) -> None:
-        request = LoRARequest(version.name, engine_id, version.path)
+    async def load_adapter(self, version: Version, directory: Path, engine_id: int) -> None:
+        """A load that fails may leave its id registered, and using that would end the engine: so
+        the id is removed, and must be gone."""
+        request = LoRARequest(version.name, engine_id, str(directory))
         try:
-            if not await self._llm.add_lora(request):
-                raise AdapterRefused(f"the engine would not load adapter {version.adapter!r}")
+            taken = await self._llm.add_lora(request)
         except EngineDeadError as error:
             raise EngineDead(str(error)) from error
         except Exception as error:
-            await self._llm.remove_lora(engine_id)
-            if isinstance(error, ApiError):
-                raise
             LOGGER.error("vLLM refused adapter %s: %s", version.name, error)
-            raise AdapterRefused(f"the engine refused adapter {version.adapter!r}") from None
+            taken = False
+        if not taken:
+            await self.unload_adapter(engine_id)
+            raise AdapterRefused(f"the engine refused adapter {version.adapter!r}")
         self._models.lora_requests[version.name] = request
 
-    async def unload_adapter(self, version: Version, engine_id: int) -> None:
-        self._models.lora_requests.pop(version.name, None)
+    async def unload_adapter(self, engine_id: int) -> None:
+        """What counts is that the engine does not list it any more."""
+        named = self._models.lora_requests
+        for name in [n for n, request in named.items() if request.lora_int_id == engine_id]:
+            del named[name]
         try:
             await self._llm.remove_lora(engine_id)
+        except EngineDeadError as error:
+            raise EngineDead(str(error)) from error
+        if engine_id in await self.held():
+            raise EngineDead(f"the engine keeps adapter {engine_id}, which it was told to free")
+
+    async def held(self) -> frozenset[int]:
+        try:
+            return frozenset(await self._llm.list_loras())
         except EngineDeadError as error:
             raise EngineDead(str(error)) from error
 
@@ -143,13 +158,11 @@ class VllmEngine:
             raise EngineDead("the engine process has stopped")
         try:
             async with asyncio.timeout(self._settings.hang_timeout_s):
-                await self._llm.list_loras()
+                await self.held()
         except TimeoutError:
             raise EngineDead(
                 f"the engine did not answer for {self._settings.hang_timeout_s:g} s"
             ) from None
-        except EngineDeadError as error:
-            raise EngineDead(str(error)) from error
 
     def stop(self) -> None:
         self._llm.shutdown()
@@ -202,48 +215,6 @@ def _request_for(call: Call) -> Request:
     client's, so that no header of theirs steers the engine."""
     headers = [(b"x-request-id", call.request_id.encode())]
     return Request({"type": "http", "method": "POST", "headers": headers, "state": {}})
-
-
-class _Events:
-    """A stream of vLLM's as bytes, and its usage when it is over."""
-
-    def __init__(self, answer: AsyncGenerator[Any, None], http: Request) -> None:
-        self._http = http
-        self._response: Any = None
-        self.events: AsyncGenerator[bytes, None] = self._as_bytes(answer)
-
-    @property
-    def usage(self) -> Usage:
-        if self._response is not None:
-            return _usage(self._response.usage)
-        metadata = getattr(self._http.state, "request_metadata", None)
-        return _usage(getattr(metadata, "final_usage_info", None))
-
-    async def _as_bytes(self, answer: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
-        try:
-            async for event in answer:
-                if isinstance(event, str):
-                    yield event.encode()
-                else:
-                    self._response = getattr(event, "response", None)
-                    yield _typed_event(event)
-        finally:
-            await answer.aclose()
-
-
-def _typed_event(event: BaseModel) -> bytes:
-    """An event of the Responses API, which names its type."""
-    kind = getattr(event, "type", "unknown")
-    return f"event: {kind}\ndata: {event.model_dump_json(by_alias=True)}\n\n".encode()
-
-
-def _usage(usage: Any) -> Usage:
-    """Tokens as chat and completions (prompt, completion) or responses (input, output) count."""
-    if usage is None:
-        return Usage()
-    prompt = getattr(usage, "prompt_tokens", None) or getattr(usage, "input_tokens", None)
-    completion = getattr(usage, "completion_tokens", None) or getattr(usage, "output_tokens", None)
-    return Usage(prompt or 0, completion or 0)
 
 
 class _LoadLogger(StatLoggerBase):  # type: ignore[misc]

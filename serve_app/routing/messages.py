@@ -165,3 +165,21 @@ class Subscription:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Subscription, (self.gateway, self.replica)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Control's question whether a version loads and answers, to whichever replica is best."""
+
+    version: Version
+    fleet: Placer | None = None
+
+    def rank(self, replicas: tuple[str, ...]) -> list[str]:
+        """Any replica may answer it."""
+        return list(replicas)
+
+    def routed(self, replica: str) -> None:
+        """Nothing is booked for a probe."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Probe, (self.version,)

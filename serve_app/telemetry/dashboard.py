@@ -25,6 +25,10 @@ def _quantile(q: float, metric: str, by: str = "") -> str:
     return f"histogram_quantile({q}, sum by (le{by}) (rate(ray_{metric}_bucket[1m])))"
 
 
+def _highest(metric: str) -> str:
+    return f"max by (replica) (ray_{metric})"
+
+
 PANELS = (
     Panel(
         "Requests by tenant and outcome",
@@ -56,17 +60,36 @@ PANELS = (
         {"{{replica}}": _rate("serve_app_cold_loads_total", "replica")},
     ),
     Panel(
-        "Duration of cold loads",
+        "Duration of loads by phase",
         "s",
         {
-            "p50": _quantile(0.5, "serve_app_cold_load_seconds"),
-            "p99": _quantile(0.99, "serve_app_cold_load_seconds"),
+            "p50 {{phase}}": _quantile(0.5, "serve_app_cold_load_seconds", ", phase"),
+            "p99 {{phase}}": _quantile(0.99, "serve_app_cold_load_seconds", ", phase"),
         },
     ),
     Panel(
-        "Resident adapters by replica",
+        "Failed loads",
+        "reqps",
+        {"{{replica}}": _rate("serve_app_failed_loads_total", "replica")},
+    ),
+    Panel(
+        "Adapters unloaded by reason",
+        "reqps",
+        {"{{reason}}": _rate("serve_app_evictions_total", "reason")},
+    ),
+    Panel(
+        "Adapters by replica",
         "short",
-        {"{{replica}}": "max by (replica) (ray_serve_app_resident_adapters)"},
+        {
+            "resident {{replica}}": _highest("serve_app_resident_adapters"),
+            "active {{replica}}": _highest("serve_app_active_adapters"),
+            "pinned {{replica}}": _highest("serve_app_pinned_adapters"),
+        },
+    ),
+    Panel(
+        "Requests that wait for their adapter",
+        "short",
+        {"{{replica}}": _highest("serve_app_waiting_leases")},
     ),
     Panel(
         "Requests that share a bus message",

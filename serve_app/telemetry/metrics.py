@@ -71,26 +71,50 @@ class GatewayMetrics:
 
 
 class ReplicaMetrics:
-    """Cold loads, residency and bus batches, as a replica sees them."""
+    """Loads, residency and bus batches, as a replica sees them."""
 
     def __init__(self) -> None:
-        self._loads = Counter("serve_app_cold_loads_total", "Adapters loaded for a request.")
+        self._loads = Counter("serve_app_cold_loads_total", "Adapters loaded.")
         self._load_s = Histogram(
-            "serve_app_cold_load_seconds", "Seconds a cold load took.", boundaries=_SECONDS
+            "serve_app_cold_load_seconds",
+            "Seconds each phase of a load took: stage, read, engine.",
+            boundaries=_SECONDS,
+            tag_keys=("phase",),
+        )
+        self._failed = Counter("serve_app_failed_loads_total", "Adapters that were refused.")
+        self._evictions = Counter(
+            "serve_app_evictions_total",
+            "Adapters unloaded: for room, retired by a newer version, or removed.",
+            ("reason",),
         )
         self._resident = Gauge("serve_app_resident_adapters", "Adapters this replica holds.")
+        self._active = Gauge("serve_app_active_adapters", "Adapters that requests are using.")
+        self._pinned = Gauge("serve_app_pinned_adapters", "Adapters here that are pinned.")
+        self._waiting = Gauge(
+            "serve_app_waiting_leases", "Requests that wait for their adapter or for its room."
+        )
         self._frames = Histogram(
             "serve_app_bus_frames_per_message",
             "Requests whose output shared one message of the token bus.",
             boundaries=[float(n) for n in _FRAMES],
         )
 
-    def loaded(self, load_s: float) -> None:
+    def loaded(self, stage_s: float, read_s: float, engine_s: float) -> None:
         self._loads.inc()
-        self._load_s.observe(load_s)
+        for phase, seconds in (("stage", stage_s), ("read", read_s), ("engine", engine_s)):
+            self._load_s.observe(seconds, tags={"phase": phase})
 
-    def holds(self, adapters: int) -> None:
-        self._resident.set(adapters)
+    def load_failed(self) -> None:
+        self._failed.inc()
+
+    def evicted(self, reason: str) -> None:
+        self._evictions.inc(tags={"reason": reason})
+
+    def holds(self, *, resident: int, active: int, pinned: int, waiting: int) -> None:
+        self._resident.set(resident)
+        self._active.set(active)
+        self._pinned.set(pinned)
+        self._waiting.set(waiting)
 
     def sent(self, frames: int) -> None:
         if frames:
