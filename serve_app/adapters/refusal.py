@@ -24,6 +24,7 @@ MODULE_UNSERVED = "adapter_module_unsupported"
 TENSORS_MISSING = "adapter_tensors_missing"
 RANK_MISMATCH = "adapter_rank_mismatch"
 SHAPE_MISMATCH = "adapter_shape_mismatch"
+FORBIDDEN = "source_forbidden"
 NOT_FINITE = "adapter_weights_not_finite"
 
 PICKLED_FILES = ("adapter_model.bin", "adapter_model.pt")

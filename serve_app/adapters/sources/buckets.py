@@ -6,19 +6,23 @@ from functools import partial
 import fsspec
 from fsspec.spec import AbstractFileSystem
 
-from serve_app.adapters.refusal import refusal
+from serve_app.adapters.refusal import FORBIDDEN, refusal
 from serve_app.adapters.sources.folder import CHUNK_BYTES, Chunks, Folder
 from serve_app.adapters.sources.rules import SourceRules
 from serve_app.errors import SourceNotAllowed, SourceUnavailable
 
-FORBIDDEN = "source_forbidden"
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
+
+
+def _store(scheme: str) -> AbstractFileSystem:
+    """A store that remembers nothing of an earlier fetch."""
+    return fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False)
 
 
 def bucket(
     source: str,
     _rules: SourceRules,
-    filesystem: Callable[[str], AbstractFileSystem] = fsspec.filesystem,
+    filesystem: Callable[[str], AbstractFileSystem] = _store,
 ) -> Folder:
     """``s3://bucket/folder`` or ``gs://bucket/folder``.
 

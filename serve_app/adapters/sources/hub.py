@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from serve_app.adapters.refusal import refusal
+from serve_app.adapters.refusal import FORBIDDEN, refusal
 from serve_app.adapters.sources import buckets
 from serve_app.adapters.sources.folder import READ_TIMEOUT_S, Folder
 from serve_app.adapters.sources.rules import SourceRules
@@ -67,7 +67,7 @@ def _resolve(repo: str, revision: str | None, commit: Commit) -> str:
         found = commit(repo, revision)
     except GatedRepoError:
         raise refusal(
-            buckets.FORBIDDEN, f"{repo} is gated; this application's HF_TOKEN may not read it"
+            FORBIDDEN, f"{repo} is gated; this application's HF_TOKEN may not read it"
         ) from None
     except (RepositoryNotFoundError, RevisionNotFoundError):
         raise SourceNotFound(

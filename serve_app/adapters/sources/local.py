@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from serve_app.adapters.refusal import FORBIDDEN, refusal
 from serve_app.adapters.regular_file import regular_file
 from serve_app.adapters.sources.folder import CHUNK_BYTES, Chunks, Folder
 from serve_app.adapters.sources.rules import SourceRules
@@ -28,7 +29,7 @@ def local(source: str, rules: SourceRules) -> Folder:
             "directories are no sources here: no registry.roots are configured, under which they "
             "would have to be"
         )
-    found = [place for place in _places(source, rules) if place.path.is_dir()]
+    found = [place for place in _places(source, rules) if os.path.isdir(place.path)]  # noqa: PTH112 - never raises
     if not found:
         raise SourceNotFound("there is no such directory under registry.roots")
     return Folder(partial(_read, found[0]), resolved=str(found[0].path), exists=True)
@@ -69,6 +70,8 @@ def _held(place: _Place) -> Iterator[int]:
             above, held = held, os.open(part, _DIRECTORY, dir_fd=held)
             os.close(above)
         yield held
+    except PermissionError:
+        raise refusal(FORBIDDEN, "this application may not read the directory") from None
     except NotADirectoryError:
         raise SourceNotAllowed("the directory changed while it was read") from None
     finally:

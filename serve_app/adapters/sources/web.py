@@ -12,9 +12,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 import httpcore
 import httpx
 
-from serve_app.adapters.refusal import refusal
+from serve_app.adapters.refusal import FORBIDDEN, refusal
 from serve_app.adapters.sources.address import GuardedNetwork
-from serve_app.adapters.sources.buckets import FORBIDDEN
 from serve_app.adapters.sources.folder import READ_TIMEOUT_S, Chunks, Folder
 from serve_app.adapters.sources.rules import SourceRules
 from serve_app.errors import SourceNotAllowed, SourceUnavailable

@@ -81,8 +81,24 @@ def test_a_spoiled_file_is_refused_in_peace_or_means_what_the_library_reads(
 
 LARGE = ["18446744073709551616", "9" * 5000, "Infinity", "[8]"]
 NUMBERS = st.sampled_from(
-    [*LARGE, "0", "-0", "1", "2", "4", "8", "8.0", "1e1", "-1", "true", "null", '"8"', "01", "NaN"]
-    + LARGE
+    [
+        *LARGE,
+        "0",
+        "-0",
+        "1",
+        "2",
+        "4",
+        "8",
+        "8.0",
+        "1e1",
+        "-1",
+        "true",
+        "null",
+        '"8"',
+        "01",
+        "NaN",
+        *LARGE,
+    ]
 )
 NAMES = st.sampled_from(
     ['"a"', '"b"', '"\\ud800"', '"\\u0061"', '"\\u0000"', "1", '"__metadata__"']
