@@ -91,9 +91,9 @@ def redeclared(
     """The change from what was declared to what is: new content is on its way, other terms are in
     force, and what is declared no more is removed."""
     gone = [a for name, a in book.adapters.items() if a.declared and name not in declared]
-    news = [a for a in adapters if _content_changed(book, a.name, declared[a.name])]
-    fresh = {a.name for a in news}
-    kept = [a for a in adapters if a.name not in fresh and _terms_changed(book, a, declared)]
+    news = [a for a in adapters if _must_come(book, a, declared[a.name])]
+    known = {a.name for a in adapters} - {a.name for a in news}
+    kept = [a for a in adapters if a.name in known and _has_other_terms(book, a, declared[a.name])]
     first = book.last_registration + 1
     deeds = [_deed("remove", a.name, a.owner, now) for a in gone]
     deeds += [_deed("declare", a.name, a.owner, now, source=shown_source(a.path)) for a in news]
@@ -110,16 +110,27 @@ def redeclared(
     )
 
 
-def _content_changed(book: Book, name: str, declared: Declared) -> bool:
-    """Whether neither what is in force nor what is on its way was declared like this."""
-    adapter = book.adapters.get(name)
-    coming = [r.declared.stamp for r in book.waiting(name) if r.declared]
-    known = coming[-1] if coming else adapter.stamp if adapter else None
-    return known != declared.stamp
+def _must_come(book: Book, adapter: AdapterSettings, declared: Declared) -> bool:
+    """Whether it is to be registered: neither in force nor on its way like this, or pinned anew,
+    for which there may be no room."""
+    known = book.adapters.get(adapter.name)
+    coming = _coming(book, adapter.name)
+    if coming is not None:
+        return coming != declared
+    if known is None or known.stamp != declared.stamp:
+        return True
+    return adapter.pin and known.terms != declared.terms and not known.pin
 
 
-def _terms_changed(book: Book, adapter: AdapterSettings, declared: Mapping[str, Declared]) -> bool:
-    return book.adapters[adapter.name].terms != declared[adapter.name].terms
+def _coming(book: Book, name: str) -> Declared | None:
+    """The declaration that is on its way."""
+    return next((r.declared for r in reversed(book.waiting(name)) if r.declared), None)
+
+
+def _has_other_terms(book: Book, adapter: AdapterSettings, declared: Declared) -> bool:
+    if _coming(book, adapter.name) is not None:
+        return False
+    return book.adapters[adapter.name].terms != declared.terms
 
 
 def _claimed(book: Book, adapter: AdapterSettings, now: int) -> Adapter:
@@ -137,7 +148,7 @@ def _attempt(number: int, adapter: AdapterSettings, declared: Declared, now: int
     command = Register(
         CONFIGURATION,
         adapter.name,
-        adapter.path,
+        _source(adapter.path),
         owner=adapter.owner,
         grants=frozenset(adapter.grants),
         preload=adapter.preload,
@@ -145,6 +156,11 @@ def _attempt(number: int, adapter: AdapterSettings, declared: Declared, now: int
         wait=False,
     )
     return Registration(number, command, Step.REGISTERED, now, declared)
+
+
+def _source(path: str) -> str:
+    """A path as it is from the directory the configuration is served in."""
+    return path if "://" in path else str(Path(path).absolute())
 
 
 def _given_up(registration: Registration, now: int) -> Registration:
