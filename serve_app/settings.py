@@ -200,6 +200,8 @@ class RegistrySettings(_Strict):
             takes it from the environment.
         roots: directories under which a local source must lie.
         schemes: URL schemes a source may have.
+        tenant_sources: where a tenant that manages adapters may take them from: directories, and
+            URLs by their beginning; ``{tenant}`` stands for its id. None, unless named here.
         max_bytes: the largest adapter taken.
         fetch_timeout_s: a source that takes longer is given up.
         fetch_attempts: how often a remote source is tried.
@@ -213,6 +215,7 @@ class RegistrySettings(_Strict):
     database_url: DatabaseUrl | None = None
     roots: list[Path] = []
     schemes: list[Literal["s3", "gs", "hf", "https"]] = ["s3", "gs", "hf", "https"]
+    tenant_sources: list[str] = []
     max_bytes: int = Field(default=8 << 30, gt=0)
     fetch_timeout_s: float = Field(default=900, gt=0)
     fetch_attempts: int = Field(default=3, ge=1)

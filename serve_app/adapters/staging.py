@@ -42,12 +42,17 @@ class Stager:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="staging")
 
     async def stage(
-        self, adapter: str, source: str, progress: Callable[[int], None] = lambda _bytes: None
+        self,
+        adapter: str,
+        source: str,
+        progress: Callable[[int], None] = lambda _bytes: None,
+        rules: SourceRules | None = None,
     ) -> Checked:
         """Fetch, check and keep the adapter at ``source``.
 
         Args:
             progress: told, in this event loop, how many bytes have been fetched.
+            rules: what may be fetched, in place of the stager's own.
 
         Raises:
             AdapterRefused: it cannot be served, or may not be fetched; with a code per reason.
@@ -63,7 +68,13 @@ class Stager:
 
         try:
             return await loop.run_in_executor(
-                self._threads, self._stage, adapter, source, fetched, cancelled
+                self._threads,
+                self._stage,
+                adapter,
+                source,
+                rules or self._rules,
+                fetched,
+                cancelled,
             )
         except asyncio.CancelledError:
             cancelled.set()
@@ -77,12 +88,13 @@ class Stager:
         self,
         adapter: str,
         source: str,
+        rules: SourceRules,
         fetched: Callable[[int], None],
         cancelled: threading.Event,
     ) -> Checked:
         try:
             with self._artifacts.scratch() as scratch:
-                fetch(source, scratch, self._rules, fetched, pause=cancelled.wait)
+                fetch(source, scratch, rules, fetched, pause=cancelled.wait)
                 checked = check(adapter, scratch, self._base, self._max_rank)
                 fetched(checked.size_bytes)
                 self._artifacts.keep(scratch, checked.digest)

@@ -85,6 +85,8 @@ def _find(
             f"sources of this kind are not allowed; allowed are directories under registry.roots, "
             f"and by registry.schemes {allowed}"
         )
+    if not rules.may_begin(source):
+        raise SourceNotAllowed("the source is not under any of registry.tenant_sources")
     return find[scheme](source, rules)
 
 

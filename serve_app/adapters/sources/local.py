@@ -26,8 +26,8 @@ def local(source: str, rules: SourceRules) -> Folder:
     """
     if not rules.roots:
         raise SourceNotAllowed(
-            "directories are no sources here: no registry.roots are configured, under which they "
-            "would have to be"
+            "directories are no sources here: no registry.roots, nor registry.tenant_sources for "
+            "a tenant, are configured, under which they would have to be"
         )
     found = [place for place in _places(source, rules) if os.path.isdir(place.path)]  # noqa: PTH112 - never raises
     if not found:
@@ -51,7 +51,10 @@ def _places(source: str, rules: SourceRules) -> list[_Place]:
         paths = []
     places = [_Place(root, path) for path in paths for root in roots if path.is_relative_to(root)]
     if not places:
-        raise SourceNotAllowed("the directory is not under any of registry.roots")
+        raise SourceNotAllowed(
+            "the directory is not under any of registry.roots, or, for a tenant's key, of "
+            "registry.tenant_sources"
+        )
     return places
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,7 @@ class SourceRules:
     Attributes:
         roots: directories under which a local source must lie.
         schemes: URL schemes a source may have, of ``s3``, ``gs``, ``hf`` and ``https``.
+        prefixes: what a URL must begin with, any of them; None for no such limit.
         max_bytes: the largest adapter taken.
         timeout_s: a source that takes longer, retries and pauses included, is given up.
         attempts: how often each file of a remote source is tried.
@@ -19,7 +21,15 @@ class SourceRules:
 
     roots: tuple[Path, ...] = ()
     schemes: frozenset[str] = frozenset({"s3", "gs", "hf", "https"})
+    prefixes: tuple[str, ...] | None = None
     max_bytes: int = 8 << 30
     timeout_s: float = 900
     attempts: int = 3
     loopback: bool = False
+
+    def may_begin(self, url: str) -> bool:
+        """Whether the prefixes allow the URL, which must not lead out of one by ``..``."""
+        if self.prefixes is None:
+            return True
+        steps_up = ".." in unquote(url).replace("\\", "/").split("/")
+        return not steps_up and url.startswith(self.prefixes)

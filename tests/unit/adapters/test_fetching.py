@@ -129,3 +129,27 @@ def test_pauses_double_up_to_half_a_minute_and_are_never_the_same_for_two() -> N
     assert pauses(4, lambda: 0.0) == [0.25, 0.5, 1]
     assert max(pauses(20, lambda: 1.0)) == 30
     assert pauses(1, lambda: 1.0) == []
+
+
+UNDER = SourceRules(prefixes=("s3://shelf/acme/", "hf://acme/"))
+BEGINS = {
+    "s3://shelf/acme/finance": True,
+    "hf://acme/finance@main": True,
+    "s3://shelf/acme": False,
+    "s3://shelf/acmeother/finance": False,
+    "s3://shelf/acme/../other/finance": False,
+    "s3://shelf/acme/%2e%2E/other": False,
+    "s3://shelf/acme/..\\other": False,
+    "S3://shelf/acme/finance": False,
+    "https://s3://shelf/acme/": False,
+}
+
+
+@pytest.mark.parametrize(("url", "allowed"), BEGINS.items())
+def test_a_url_must_begin_as_it_may(url: str, allowed: bool) -> None:
+    assert UNDER.may_begin(url) is allowed
+
+
+def test_a_url_that_begins_otherwise_is_not_looked_at(into: Path) -> None:
+    with pytest.raises(SourceNotAllowed, match="tenant_sources"):
+        fetch("s3://shelf/other", into, UNDER)

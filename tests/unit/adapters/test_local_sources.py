@@ -81,7 +81,7 @@ def test_nothing_outside_the_roots_is_read_by(root: Path, into: Path, escape: st
     (root / "team" / "up").symlink_to("../..")
     with pytest.raises(SourceNotAllowed) as refused:
         fetch(escape.format(root=root), into, SourceRules(roots=(root,)))
-    assert refused.value.message == "the directory is not under any of registry.roots"
+    assert refused.value.message.startswith("the directory is not under any of registry.roots")
     assert list(into.iterdir()) == []
 
 
