@@ -10,11 +10,12 @@ import json
 import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ray import serve
 
-from serve_app.adapters.version import Version
+from serve_app.adapters.version import WEIGHTS_FILE, Version
 from serve_app.engine.interface import EngineDead, EngineLoad, Stream, Whole
 from serve_app.errors import AdapterRefused
 from serve_app.routing.messages import Call, Usage
@@ -28,6 +29,7 @@ class StubEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.max_num_seqs = settings.max_num_seqs or 64
+        self.max_loras = settings.max_loras
         self.max_cpu_loras = settings.max_cpu_loras or 4
         self._loaded: dict[int, str] = {}
         self._loads: dict[str, int] = {}
@@ -49,17 +51,22 @@ class StubEngine:
         await asyncio.sleep(body.get("pause_s", 0))
         return Whole(200, json.dumps(self._facts(name)).encode(), Usage(3, 1))
 
-    async def load_adapter(self, version: Version, engine_id: int) -> None:
+    async def load_adapter(self, version: Version, directory: Path, engine_id: int) -> None:
         await asyncio.sleep(LOAD_S)
         if version.adapter == "broken":
             raise AdapterRefused("the stub refuses it")
+        assert (directory / WEIGHTS_FILE).is_file(), f"{version.name} has no files"
         assert engine_id not in self._loaded
+        assert version.name not in self._loaded.values(), f"{version.name} under two ids"
         self._loaded[engine_id] = version.name
         self._loads[version.name] = self._loads.get(version.name, 0) + 1
         assert len(self._loaded) <= self.max_cpu_loras
 
-    async def unload_adapter(self, version: Version, engine_id: int) -> None:
-        assert self._loaded.pop(engine_id) == version.name
+    async def unload_adapter(self, engine_id: int) -> None:
+        del self._loaded[engine_id]
+
+    async def held(self) -> frozenset[int]:
+        return frozenset(self._loaded)
 
     def load(self) -> EngineLoad:
         return EngineLoad(running=self._running, alive=not self._dead)

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from serve_app.adapters.version import Version
@@ -21,8 +22,10 @@ from serve_app.routing.messages import (
 _numbers = itertools.count(1)
 
 
-def a_version(adapter: str = "acme", path: str = "/nowhere", rank: int = 8) -> Version:
-    return Version(adapter, f"{adapter.encode().hex():0<64}", path, rank, size_bytes=1)
+def a_version(adapter: str = "acme", number: int = 1, rank: int = 8) -> Version:
+    """The adapter's version of that number; another number is other content."""
+    digest = sha256(f"{adapter} {number}".encode()).hexdigest()
+    return Version(adapter, number, digest, rank, size_bytes=1)
 
 
 def a_call(

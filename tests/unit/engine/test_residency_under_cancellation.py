@@ -1,18 +1,18 @@
 import asyncio
-import itertools
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.unit.fake_engine import Bench
 from tests.unit.fakes import until
+from tests.unit.residency_bench import Bench
 
 SOON_S = 1.0
 """Well under the time a lease waits for room."""
-TURN_S = 0.0005
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, capacity=2)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def test_who_leaves_before_its_turn_to_evict_leaves_nothing_behind(tmp_pat
     await asyncio.wait([leaving])
     gate.set()
     await loading
-    await until(lambda: bench.engine.held.keys() == bench.residency.names(), SOON_S)
+    await until(lambda: bench.engine.names == bench.here(), SOON_S)
 
 
 async def test_who_leaves_while_waiting_for_room_is_forgotten(narrow: Bench) -> None:
@@ -93,65 +93,54 @@ async def test_who_leaves_while_waiting_for_room_is_forgotten(narrow: Bench) -> 
     assert narrow.holds("a")
 
 
-users = st.lists(
-    st.tuples(
-        st.sampled_from("abcd"),
-        st.integers(0, 4),  # turns of the loop it keeps its lease for
-        st.none() | st.integers(0, 20),  # turns after which it is cancelled
-    ),
-    min_size=6,
-    max_size=12,
-)
+async def test_files_nobody_waits_for_any_more_are_not_fetched(bench: Bench) -> None:
+    bench.slow_to_fetch("a")
+    users = [bench.start("a"), bench.start("a")]
+    await until(bench.staging("a"))
+    await bench.leave(users[0])
+    assert bench.files.under_way == 1
+    await bench.leave(users[1])
+    await until(lambda: not bench.files.under_way)
+    assert bench.holds()
+    assert bench.engine.loads == []
 
 
-async def _turns(number: int) -> None:
-    for _ in range(number):
-        await asyncio.sleep(TURN_S)
+async def test_who_comes_after_a_fetch_was_given_up_begins_a_new_one(bench: Bench) -> None:
+    bench.slow_to_fetch("a")
+    leaving = bench.start("a")
+    await until(bench.staging("a"))
+    leaving.cancel()
+    await asyncio.sleep(0)
+    bench.files.gates.clear()
+    assert await bench.start("a") is not None
+    assert bench.holds("a")
+    assert bench.engine.violations == []
 
 
-async def _use(bench: Bench, adapter: str, turns: int) -> None:
-    done = asyncio.Event()
-    using = bench.start(adapter, done)
-    try:
-        await until(lambda: using.done() or bench.leased(adapter)())
-        await _turns(turns)
-    finally:
-        done.set()
-        using.cancel() if not bench.leased(adapter)() else None
-        await asyncio.wait([using])
-
-
-async def _crowd(folder: Path, crowd: list[tuple[str, int, int | None]], bad: set[str]) -> Bench:
-    bench = Bench(folder, capacity=2)
-    bench.engine.pause_s = 2 * TURN_S
-    for adapter in bad:
-        bench.failing(adapter)
-    tasks = []
-    for adapter, turns, cancelled_after in crowd:
-        task = asyncio.create_task(_use(bench, adapter, turns))
-        tasks.append(task)
-        if cancelled_after is not None:
-            asyncio.get_running_loop().call_later(cancelled_after * TURN_S, task.cancel)
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await until(lambda: not bench.engine.busy)
-    return bench
-
-
-@given(users, st.sets(st.sampled_from("abcd"), max_size=1))
-@settings(max_examples=60)
-def test_whoever_comes_and_goes_capacity_and_leases_hold(
-    crowd: list[tuple[str, int, int | None]], bad: set[str]
+async def test_what_nobody_waits_for_any_more_is_not_loaded_when_its_turn_comes(
+    bench: Bench,
 ) -> None:
-    async def story(folder: Path) -> None:
-        bench = await _crowd(folder, crowd, bad)
-        assert bench.engine.violations == []
-        assert not any(bench.engine.leased.values())
-        bench.engine.failing.clear()
-        for adapter in itertools.islice(itertools.cycle("abcd"), 8):
-            async with asyncio.timeout(SOON_S):
-                await bench.use(adapter)
-        assert bench.engine.held.keys() == bench.residency.names()
-        assert bench.engine.violations == []
+    gate = bench.slow("a")
+    loading = bench.start("a")
+    await until(bench.loading("a"))
+    waiting = bench.start("b")
+    await until(bench.staging("b"))
+    await asyncio.sleep(0.01)
+    await bench.leave(waiting)
+    gate.set()
+    await loading
+    assert bench.holds("a")
+    assert bench.engine.loads == [bench.name("a")]
 
-    with TemporaryDirectory() as folder:
-        asyncio.run(story(Path(folder)))
+
+async def test_what_nobody_waits_for_any_more_does_not_evict_another(narrow: Bench) -> None:
+    done = asyncio.Event()
+    using = narrow.start("a", done)
+    await until(narrow.leased("a"))
+    waiting = narrow.start("b")
+    await until(narrow.staging("b"))
+    await asyncio.sleep(0.01)
+    await narrow.leave(waiting)
+    done.set()
+    await using
+    assert narrow.holds("a")
