@@ -9,18 +9,19 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from serve_app.adapters.version import WEIGHTS_FILE, Version, digest_of
 from serve_app.bench.derive import engine_environment
-from serve_app.bench.slot_loads import Asked, Clients, Way, all_busy, one_busy, run, ways
+from serve_app.bench.slot_loads import Asked, Clients, Gate, Way, all_busy, one_busy, run, ways
 from serve_app.configuration import parse, read_yaml
 from serve_app.engine.interface import Engine
 from serve_app.engine.vllm_engine import VllmEngine
@@ -37,6 +38,20 @@ Rounds = Annotated[int, typer.Option(min=1, help="How often each way takes its t
 Turn = Annotated[float, typer.Option(min=0.01, help="Seconds of an adapter's turn.")]
 
 
+@dataclass
+class Observed:
+    """What was seen of one way: its requests, in ``rounds`` rounds of ``seconds`` each.
+
+    Attributes:
+        cpu_s: CPU time of the engine.
+    """
+
+    seconds: float
+    rounds: int = 0
+    cpu_s: float = 0.0
+    asked: list[Asked] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Contest:
     """A load, the slots it is put on, and what is measured of it: column title -> number."""
@@ -44,7 +59,7 @@ class Contest:
     title: str
     slots: int
     clients: Clients
-    measure: Callable[[Sequence[Asked], float, int], Measured]
+    measure: Callable[[Observed], Measured]
 
 
 def main(
@@ -73,19 +88,13 @@ def contests(adapters: Sequence[Version]) -> list[Contest]:
             "one slot, six busy clients on one adapter, 4-token questions to another",
             1,
             one_busy(adapters),
-            lambda asked, seconds, rounds: {
-                "tokens/s of the busy": _tokens_s(asked, seconds * rounds, busy),
-                **_waits("answer to a question", asked, seconds, short, ended=True),
-            },
+            lambda seen: {**_speed(seen, busy), **_waits("answer", seen, short, ended=True)},
         ),
         Contest(
             f"{len(adapters)} busy adapters, two slots",
             2,
             all_busy(adapters),
-            lambda asked, seconds, rounds: {
-                "tokens/s": _tokens_s(asked, seconds * rounds),
-                **_waits("first token", asked, seconds),
-            },
+            lambda seen: {**_speed(seen), **_waits("first token", seen)},
         ),
     ]
 
@@ -111,7 +120,7 @@ async def _hold(
     rounds: int,
 ) -> dict[str, Measured]:
     """All engines up, one asked at a time, the others idle; then everything asked of each."""
-    asked: dict[str, list[Asked]] = {way.name: [] for way in rivals}
+    found = {way.name: Observed(seconds) for way in rivals}
     async with AsyncExitStack() as stack:
         SAID.print(f"{contest.title}: starting {len(rivals)} engines ...")
         engines = [
@@ -121,11 +130,21 @@ async def _hold(
         for number in range(rounds):
             for way, engine in zip(rivals, engines, strict=True):
                 SAID.print(f"round {number + 1} of {rounds}: {way.name} ...")
-                gate = way.gate(contest.slots)
-                asked[way.name] += await run(engine, gate, contest.clients, seconds)
-    return {
-        name: contest.measure(everything, seconds, rounds) for name, everything in asked.items()
-    }
+                await _round(found[way.name], engine, way.gate(contest.slots), contest.clients)
+    return {name: contest.measure(seen) for name, seen in found.items()}
+
+
+async def _round(seen: Observed, engine: Engine, gate: Gate, clients: Clients) -> None:
+    before = _engines_cpu_s()
+    seen.asked += await run(engine, gate, clients, seen.seconds)
+    seen.cpu_s += _engines_cpu_s() - before
+    seen.rounds += 1
+
+
+def _engines_cpu_s() -> float:
+    """CPU time of all engines, of which one has work at a time."""
+    times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return sum(spent.user + spent.system for spent in times)
 
 
 @asynccontextmanager
@@ -147,26 +166,25 @@ def _version(folder: Path) -> Version:
     return Version(folder.name, 1, digest_of(folder), rank=16, size_bytes=size)
 
 
-def _tokens_s(asked: Sequence[Asked], seconds: float, adapter: str | None = None) -> float:
-    return sum(one.tokens for one in asked if adapter in (None, one.adapter)) / seconds
+def _speed(seen: Observed, adapter: str | None = None) -> Measured:
+    tokens = sum(one.tokens for one in seen.asked if adapter in (None, one.adapter))
+    whose = "of the busy" if adapter else "of all"
+    return {
+        f"tokens/s {whose}": tokens / (seen.seconds * seen.rounds),
+        "tokens/engine CPU s": sum(one.tokens for one in seen.asked) / seen.cpu_s,
+    }
 
 
-def _waits(
-    what: str,
-    asked: Sequence[Asked],
-    seconds: float,
-    adapter: str | None = None,
-    ended: bool = False,
-) -> Measured:
-    """Seconds waited at the median, at 99 %, at worst. Rounds end after ``seconds``: whoever had no
-    answer by then has waited until then."""
+def _waits(what: str, seen: Observed, adapter: str | None = None, ended: bool = False) -> Measured:
+    """Seconds waited at the median, at 99 %, at worst. Whoever had no answer when its round ended
+    has waited until then."""
     waits = [
-        ((one.ended if ended else one.first) or seconds) - one.at
-        for one in asked
+        ((one.ended if ended else one.first) or seen.seconds) - one.at
+        for one in seen.asked
         if adapter in (None, one.adapter)
     ]
     p50, p99 = np.quantile(waits, (0.5, 0.99))
-    return {f"{what}, p50 s": p50, "p99 s": p99, "worst s": max(waits)}
+    return {f"{what} p50, s": p50, "p99, s": p99, "worst, s": max(waits)}
 
 
 if __name__ == "__main__":
