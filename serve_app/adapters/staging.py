@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 from serve_app.adapters.artifacts import Artifacts
 from serve_app.adapters.base import Base
@@ -46,13 +47,11 @@ class Stager:
         adapter: str,
         source: str,
         progress: Callable[[int], None] = lambda _bytes: None,
-        rules: SourceRules | None = None,
     ) -> Checked:
         """Fetch, check and keep the adapter at ``source``.
 
         Args:
             progress: told, in this event loop, how many bytes have been fetched.
-            rules: what may be fetched, in place of the stager's own.
 
         Raises:
             AdapterRefused: it cannot be served, or may not be fetched; with a code per reason.
@@ -72,13 +71,18 @@ class Stager:
                 self._stage,
                 adapter,
                 source,
-                rules or self._rules,
                 fetched,
                 cancelled,
             )
         except asyncio.CancelledError:
             cancelled.set()
             raise
+
+    def under(self, rules: SourceRules) -> "Stager":
+        """The same stager, with the same threads, under other rules."""
+        other = copy(self)
+        other._rules = rules
+        return other
 
     def close(self) -> None:
         """Start no more; what runs ends by itself."""
@@ -88,13 +92,12 @@ class Stager:
         self,
         adapter: str,
         source: str,
-        rules: SourceRules,
         fetched: Callable[[int], None],
         cancelled: threading.Event,
     ) -> Checked:
         try:
             with self._artifacts.scratch() as scratch:
-                fetch(source, scratch, rules, fetched, pause=cancelled.wait)
+                fetch(source, scratch, self._rules, fetched, pause=cancelled.wait)
                 checked = check(adapter, scratch, self._base, self._max_rank)
                 fetched(checked.size_bytes)
                 self._artifacts.keep(scratch, checked.digest)

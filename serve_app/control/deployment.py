@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,15 @@ class ControlReplica:
             read_base, settings.engine.model, trust_remote_code=settings.engine.trust_remote_code
         )
         rank = settings.engine.max_lora_rank
-        clients, operator = source_rules(settings.registry)
+        registry = settings.registry
+        admins = source_rules(registry)
+        stager = Stager(self._artifacts, base, admins, rank)
         return Workshop(
-            stager=Stager(self._artifacts, base, clients, rank),
-            trusted=Stager(self._artifacts, base, operator, rank),
+            stager=stager,
+            trusted=stager.under(replace(admins, roots=ANYWHERE)),
+            tenants=lambda tenant: stager.under(tenant_rules(registry, tenant)),
             contents=self._artifacts,
-            probe=Canary(probes_of(engine)) if settings.registry.canary else None,
+            probe=Canary(probes_of(engine)) if registry.canary else None,
             outcomes=self._metrics,
         )
 
@@ -135,16 +139,25 @@ def capacity_of(engine: EngineSettings) -> int:
     return int(named or 4 * engine.max_loras)
 
 
-def source_rules(registry: RegistrySettings) -> tuple[SourceRules, SourceRules]:
-    """What clients may name as a source, and what the configuration may."""
-    limits: dict[str, Any] = {
-        "schemes": frozenset(registry.schemes),
-        "max_bytes": registry.max_bytes,
-        "timeout_s": registry.fetch_timeout_s,
-        "attempts": registry.fetch_attempts,
-    }
-    roots = tuple(root.absolute() for root in registry.roots)
-    return SourceRules(roots=roots, **limits), SourceRules(roots=ANYWHERE, **limits)
+def source_rules(registry: RegistrySettings) -> SourceRules:
+    """What an admin may name as a source."""
+    return SourceRules(
+        roots=tuple(root.absolute() for root in registry.roots),
+        schemes=frozenset(registry.schemes),
+        max_bytes=registry.max_bytes,
+        timeout_s=registry.fetch_timeout_s,
+        attempts=registry.fetch_attempts,
+    )
+
+
+def tenant_rules(registry: RegistrySettings, tenant: str) -> SourceRules:
+    """What a tenant may name: nothing that another tenant's adapters could be taken from."""
+    places = [place.replace("{tenant}", tenant) for place in registry.tenant_sources]
+    return replace(
+        source_rules(registry),
+        roots=tuple(Path(place).absolute() for place in places if "://" not in place),
+        prefixes=tuple(place for place in places if "://" in place),
+    )
 
 
 def probes_of(engine: str) -> Send:

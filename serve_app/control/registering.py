@@ -58,16 +58,25 @@ class Workshop:
     """What a registration is brought in force with.
 
     Attributes:
-        stager: for what clients name.
+        stager: for what admins name.
         trusted: for what the configuration names.
+        tenants: for what a tenant names, by its id.
         probe: None if candidates go live unasked.
     """
 
     stager: Stager
     trusted: Stager
+    tenants: Callable[[str], Stager]
     contents: Contents
     probe: Probe | None
     outcomes: Outcomes
+
+    def stager_for(self, registration: Registration) -> Stager:
+        """What may fetch what was named, by who named it."""
+        if registration.declared:
+            return self.trusted
+        actor = registration.command.actor
+        return self.stager if actor.admin else self.tenants(actor.tenant)
 
 
 class Registering:
@@ -167,7 +176,7 @@ class Registering:
     async def _staged(self, registration: Registration) -> Checked:
         known = self._checked.get(registration.id)
         if known is None:
-            stager = self._workshop.trusted if registration.declared else self._workshop.stager
+            stager = self._workshop.stager_for(registration)
             self._progress[registration.id] = Progress()
             known = await stager.stage(
                 registration.adapter,

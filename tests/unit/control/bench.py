@@ -137,6 +137,7 @@ class Bench:
         self.contents = FakeContents()
         self.stager = FakeStager(self.contents)
         self.trusted = FakeStager(self.contents)
+        self.tenants: dict[str, FakeStager] = {}
         self.probe = FakeProbe()
         self.outcomes = FakeOutcomes()
         self._rules = Rules(BASE, keep, capacity)
@@ -144,11 +145,15 @@ class Bench:
         self._workshop = Workshop(
             self.stager,
             self.trusted,
+            self._tenants_stager,
             self.contents,
             self.probe if canary else None,
             self.outcomes,
         )
         self.control: Control
+
+    def _tenants_stager(self, tenant: str) -> FakeStager:
+        return self.tenants.setdefault(tenant, FakeStager(self.contents))
 
     async def start(self) -> "Bench":
         self.control = await Control.open(
