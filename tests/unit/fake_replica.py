@@ -2,14 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 
+from serve_app.adapters.catalog import Entry
+from serve_app.adapters.report import Report
+from serve_app.adapters.version import FILES, Version, digest_of
 from serve_app.engine.interface import Stream
 from serve_app.engine.replica import Replica
+from serve_app.feed import Tenants
 from serve_app.routing.messages import BusMessage, Call, News, Subscription
-from serve_app.settings import EngineSettings
+from serve_app.settings import AppSettings, EngineSettings, RegistrySettings
+from tests.unit.fake_control import FakeControl
 from tests.unit.fake_engine import FakeEngine, FakeStream
+from tests.unit.fakes import FakeMethod
 
-SETTINGS = EngineSettings(model="m", bus_gap_s=0, news_interval_s=0.01)
+ENGINE = EngineSettings(model="m", bus_gap_s=0, news_interval_s=0.01)
 
 
 class Engine(FakeEngine):
@@ -19,12 +27,90 @@ class Engine(FakeEngine):
         super().__init__()
 
 
-async def a_replica() -> tuple[Replica, Engine]:
-    replica = Replica.__new__(Replica)
-    await replica.__init__(SETTINGS, "tests.unit.fake_replica:Engine")  # type: ignore[misc]
+@dataclass(frozen=True)
+class FakeRead:
+    remote: Callable[[str, str], AsyncIterator[bytes]]
+
+
+class Control(FakeControl):
+    """Control as replicas know it.
+
+    Attributes:
+        reports: what it was told, in order.
+        content: bytes of each file by digest and file name.
+        reads: every file that was asked for.
+    """
+
+    def __init__(self, **entries: Entry) -> None:
+        super().__init__(Tenants({}, {}), entries)
+        self.reports: list[Report] = []
+        self.content: dict[tuple[str, str], bytes] = {}
+        self.reads: list[tuple[str, str]] = []
+        self.report = FakeMethod(self._report)
+        self.read = FakeRead(self._read)
+
+    async def _report(self, report: Report) -> None:
+        if self.away:
+            raise ConnectionError("away")
+        self.reports.append(report)
+
+    async def _read(self, digest: str, file: str) -> AsyncIterator[bytes]:
+        self.reads.append((digest, file))
+        if self.away:
+            raise ConnectionError("away")
+        yield self.content[digest, file]
+
+    def keep(self, adapter: str, folder: Path) -> Version:
+        """Content of the adapter that control alone has."""
+        for file in FILES:
+            (folder / file).write_bytes(f"{file} of {adapter}".encode())
+        digest = digest_of(folder)
+        sizes = 0
+        for file in FILES:
+            self.content[digest, file] = (folder / file).read_bytes()
+            sizes += len(self.content[digest, file])
+        return Version(adapter, 1, digest, 8, sizes)
+
+
+def away() -> Control:
+    """Control that is not there."""
+    control = Control()
+    control.away = True
+    return control
+
+
+class NamedReplica(Replica):
+    """A replica outside Serve."""
+
+    @staticmethod
+    def _id() -> str:
+        return "r1"
+
+
+def settings_in(folder: Path, drain_s: float = 60) -> AppSettings:
+    return AppSettings(engine=ENGINE, registry=RegistrySettings(data_dir=folder, drain_s=drain_s))
+
+
+async def a_replica(
+    folder: Path, control: Control | None = None, drain_s: float = 60
+) -> tuple[Replica, Engine]:
+    """A replica that keeps its files in ``folder``; without ``control`` there is none."""
+    replica = NamedReplica.__new__(NamedReplica)
+    await replica.__init__(  # type: ignore[misc]
+        settings_in(folder, drain_s), "tests.unit.fake_replica:Engine", control or away()
+    )
     engine = replica._engine
     assert isinstance(engine, Engine)
     return replica, engine
+
+
+def on_disk(folder: Path, version: Version) -> Version:
+    """A version whose files the replicas of ``folder`` have already."""
+    directory = settings_in(folder).registry.artifacts_dir / version.digest
+    directory.mkdir(parents=True)
+    for file in FILES:
+        (directory / file).write_bytes(b"content")
+    return version
 
 
 def events(*events: bytes | Exception) -> Callable[[Call], Awaitable[Stream]]:

@@ -88,7 +88,7 @@ class Bench:
         self.files = FakeFiles(folder)
         self.clock = Clock()
         self.witness = Witnessed()
-        self.changes = 0
+        self.on_change: Callable[[], None] = lambda: None
         self.residency = Residency(
             self.engine,
             self.files.stage,
@@ -99,7 +99,7 @@ class Bench:
         )
 
     def _changed(self) -> None:
-        self.changes += 1
+        self.on_change()
 
     def version(self, adapter: str) -> Version:
         return a_version(adapter)

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.adapters.version import WEIGHTS_FILE, Version
+from serve_app.adapters.version import Version
+from serve_app.engine.bus import NewsDesk
 from serve_app.engine.interface import EngineDead, Whole
-from serve_app.engine.replica import NewsDesk, Replica
+from serve_app.engine.replica import Replica
 from serve_app.errors import AdapterRefused, InvalidRequest
 from serve_app.routing.messages import Call, Reply
 from tests.unit.fake_engine import USAGE
-from tests.unit.fake_replica import Endless, a_replica
+from tests.unit.fake_replica import Endless, a_replica, on_disk
 from tests.unit.fakes import a_call, a_version, news_of, until
 
 
 @pytest.fixture
 def version(tmp_path: Path) -> Version:
-    (tmp_path / WEIGHTS_FILE).write_bytes(b"weights")
-    return a_version("acme", str(tmp_path))
+    return on_disk(tmp_path, a_version("acme"))
 
 
 def _error(reply: Reply) -> dict[str, str]:
@@ -25,8 +25,8 @@ def _error(reply: Reply) -> dict[str, str]:
     return error
 
 
-async def test_a_whole_answer_is_the_reply_itself(version: Version) -> None:
-    replica, engine = await a_replica()
+async def test_a_whole_answer_is_the_reply_itself(version: Version, tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     cold = await replica.generate(a_call(version))
     warm = await replica.generate(a_call(version))
     assert (cold.status, cold.usage) == (200, USAGE)
@@ -35,8 +35,8 @@ async def test_a_whole_answer_is_the_reply_itself(version: Version) -> None:
     assert engine.violations == []
 
 
-async def test_the_base_answers_without_a_load() -> None:
-    replica, engine = await a_replica()
+async def test_the_base_answers_without_a_load(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     assert (await replica.generate(a_call())).cold_load_s is None
     assert engine.loads == []
 
@@ -52,9 +52,9 @@ async def test_the_base_answers_without_a_load() -> None:
     ids=lambda value: type(value).__name__,
 )
 async def test_a_failure_before_any_output_is_a_reply(
-    failure: Exception, status: int, code: str, retryable: bool
+    failure: Exception, status: int, code: str, retryable: bool, tmp_path: Path
 ) -> None:
-    replica, engine = await a_replica()
+    replica, engine = await a_replica(tmp_path)
 
     async def fail(_call: Call) -> Whole:
         raise failure
@@ -65,12 +65,14 @@ async def test_a_failure_before_any_output_is_a_reply(
     assert b"secret detail" not in reply.body
 
 
-async def test_a_cancelled_call_closes_its_stream_and_leaves_its_adapter(version: Version) -> None:
-    replica, engine = await a_replica()
+async def test_a_cancelled_call_closes_its_stream_and_leaves_its_adapter(
+    version: Version, tmp_path: Path
+) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = endless = Endless()
     answering = asyncio.create_task(replica.generate(a_call(version, gateway="g")))
     await until(lambda: replica._news().in_flight)
-    await until(lambda: engine.held)
+    await until(lambda: engine.holding)
     await asyncio.sleep(0.01)
     answering.cancel()
     await asyncio.wait([answering])
@@ -79,16 +81,16 @@ async def test_a_cancelled_call_closes_its_stream_and_leaves_its_adapter(version
     assert replica._news().holds == {version.name}
 
 
-async def test_a_replica_is_as_healthy_as_its_engine() -> None:
-    replica, engine = await a_replica()
+async def test_a_replica_is_as_healthy_as_its_engine(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     await replica.check_health()
     engine.alive = False
     with pytest.raises(EngineDead):
         await replica.check_health()
 
 
-async def test_an_engine_ends_with_itsa_replica() -> None:
-    replica, engine = await a_replica()
+async def test_an_engine_ends_with_its_replica(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     replica.__del__()
     assert engine.stopped
 

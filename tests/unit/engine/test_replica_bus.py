@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.adapters.version import WEIGHTS_FILE, Version
+from serve_app.adapters.version import Version
 from serve_app.engine.interface import EngineDead
 from serve_app.routing.messages import Reply
 from tests.unit.fake_engine import USAGE
-from tests.unit.fake_replica import Endless, Listener, a_replica, events
+from tests.unit.fake_replica import Endless, Listener, a_replica, events, on_disk
 from tests.unit.fakes import a_call, a_version, news_of, until
 
 VLLM_ERROR = (
@@ -18,8 +18,7 @@ VLLM_ERROR = (
 
 @pytest.fixture
 def version(tmp_path: Path) -> Version:
-    (tmp_path / WEIGHTS_FILE).write_bytes(b"weights")
-    return a_version("acme", str(tmp_path))
+    return on_disk(tmp_path, a_version("acme"))
 
 
 def _error(reply: Reply) -> dict[str, str]:
@@ -27,8 +26,8 @@ def _error(reply: Reply) -> dict[str, str]:
     return error
 
 
-async def test_a_streamed_answer_leaves_over_the_bus_of_its_gateway_alone() -> None:
-    replica, engine = await a_replica()
+async def test_a_streamed_answer_leaves_over_the_bus_of_its_gateway_alone(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = events(b"data: a\n\n", b"data: [DONE]\n\n")
     ours, theirs = Listener(replica, "g"), Listener(replica, "other")
     call = a_call(gateway="g")
@@ -42,8 +41,8 @@ async def test_a_streamed_answer_leaves_over_the_bus_of_its_gateway_alone() -> N
     await theirs.hang_up()
 
 
-async def test_an_error_as_the_first_event_is_a_reply_and_no_output() -> None:
-    replica, engine = await a_replica()
+async def test_an_error_as_the_first_event_is_a_reply_and_no_output(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = events(VLLM_ERROR, b"data: [DONE]\n\n")
     listener = Listener(replica)
     reply = await replica.generate(a_call())
@@ -53,8 +52,8 @@ async def test_an_error_as_the_first_event_is_a_reply_and_no_output() -> None:
     await listener.hang_up()
 
 
-async def test_an_error_after_output_is_an_event_in_our_envelope() -> None:
-    replica, engine = await a_replica()
+async def test_an_error_after_output_is_an_event_in_our_envelope(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = events(b"data: a\n\n", VLLM_ERROR, b"data: [DONE]\n\n")
     listener = Listener(replica)
     call = a_call()
@@ -67,8 +66,8 @@ async def test_an_error_after_output_is_an_event_in_our_envelope() -> None:
     await listener.hang_up()
 
 
-async def test_output_of_a_call_that_failed_is_not_kept_for_its_gateway() -> None:
-    replica, engine = await a_replica()
+async def test_output_of_a_call_that_failed_is_not_kept_for_its_gateway(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = events(b"data: a\n\n", EngineDead("x"))
     await replica.generate(a_call())
     listener = Listener(replica)
@@ -77,15 +76,17 @@ async def test_output_of_a_call_that_failed_is_not_kept_for_its_gateway() -> Non
     await listener.hang_up()
 
 
-async def test_an_answer_that_is_refused_is_closed() -> None:
-    replica, engine = await a_replica()
+async def test_an_answer_that_is_refused_is_closed(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = endless = Endless(VLLM_ERROR)
     assert (await replica.generate(a_call())).status == 400
     assert endless.closed
 
 
-async def test_an_engine_that_dies_in_the_middle_never_claims_to_have_finished() -> None:
-    replica, engine = await a_replica()
+async def test_an_engine_that_dies_in_the_middle_never_claims_to_have_finished(
+    tmp_path: Path,
+) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = events(b"data: a\n\n", EngineDead("x"))
     listener = Listener(replica)
     call = a_call()
@@ -96,8 +97,8 @@ async def test_an_engine_that_dies_in_the_middle_never_claims_to_have_finished()
     await listener.hang_up()
 
 
-async def test_a_gateway_that_hangs_up_has_its_calls_aborted_and_no_others() -> None:
-    replica, engine = await a_replica()
+async def test_a_gateway_that_hangs_up_has_its_calls_aborted_and_no_others(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = Endless()
     listener = Listener(replica, "gone")
     gone = asyncio.create_task(replica.generate(a_call(gateway="gone")))
@@ -111,8 +112,8 @@ async def test_a_gateway_that_hangs_up_has_its_calls_aborted_and_no_others() -> 
     stays.cancel()
 
 
-async def test_a_gateway_that_listens_again_misses_nothing_sent_since() -> None:
-    replica, engine = await a_replica()
+async def test_a_gateway_that_listens_again_misses_nothing_sent_since(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = events(b"data: a\n\n")
     stale = Listener(replica)
     await until(lambda: stale.news)
@@ -123,8 +124,8 @@ async def test_a_gateway_that_listens_again_misses_nothing_sent_since() -> None:
     await until(lambda: fresh.text(call) == b"data: a\n\n|", timeout_s=1)
 
 
-async def test_a_gateway_s_old_bus_ends_without_harm_to_its_new_one() -> None:
-    replica, engine = await a_replica()
+async def test_a_gateway_s_old_bus_ends_without_harm_to_its_new_one(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = endless = Endless()
     stale = Listener(replica)
     await until(lambda: stale.news)
@@ -142,8 +143,10 @@ async def test_a_gateway_s_old_bus_ends_without_harm_to_its_new_one() -> None:
     await fresh.hang_up()
 
 
-async def test_news_tell_what_the_replica_holds_and_how_busy_it_is(version: Version) -> None:
-    replica, engine = await a_replica()
+async def test_news_tell_what_the_replica_holds_and_how_busy_it_is(
+    version: Version, tmp_path: Path
+) -> None:
+    replica, engine = await a_replica(tmp_path)
     engine.script = Endless()
     listener = Listener(replica)
     await until(lambda: listener.news)

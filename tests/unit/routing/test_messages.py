@@ -3,7 +3,7 @@ import pickle
 import pytest
 
 from serve_app.routing.fleet import Fleet
-from serve_app.routing.messages import BusMessage, Reply, Subscription, Usage
+from serve_app.routing.messages import BusMessage, Probe, Reply, Subscription, Usage
 from tests.unit.fakes import a_call, a_version, news_of
 
 REPLICAS = ("r1", "r2", "r3")
@@ -55,6 +55,15 @@ def test_a_subscription_leaves_the_fleet_behind_and_is_booked_nowhere() -> None:
     subscription.routed("r1")
     assert fleet.outstanding() == 0
     assert pickle.loads(pickle.dumps(subscription)) == Subscription("me", "r1")
+
+
+def test_a_probe_goes_to_any_replica_and_is_booked_nowhere() -> None:
+    fleet = Fleet("me", lambda _: None)
+    probe = Probe(a_version(), fleet)
+    assert probe.rank(REPLICAS) == list(REPLICAS)
+    probe.routed("r1")
+    assert fleet.outstanding() == 0
+    assert pickle.loads(pickle.dumps(probe)) == Probe(a_version())
 
 
 @pytest.mark.parametrize(

@@ -84,16 +84,31 @@ def test_a_placement_is_counted_by_its_reason(recorded: list[Any]) -> None:
     assert recorded == [("serve_app_placements_total", 1, {"reason": "spill"})]
 
 
-def test_a_replica_counts_loads_residents_and_frames(recorded: list[Any]) -> None:
+def test_a_replica_counts_loads_by_phase_and_evictions_by_reason(recorded: list[Any]) -> None:
     replica = ReplicaMetrics()
-    replica.loaded(0.5)
-    replica.holds(7)
+    replica.loaded(0.5, 0.25, 0.125)
+    replica.load_failed()
+    replica.evicted("room")
+    assert recorded == [
+        ("serve_app_cold_loads_total", 1, {}),
+        ("serve_app_cold_load_seconds", 0.5, {"phase": "stage"}),
+        ("serve_app_cold_load_seconds", 0.25, {"phase": "read"}),
+        ("serve_app_cold_load_seconds", 0.125, {"phase": "engine"}),
+        ("serve_app_failed_loads_total", 1, {}),
+        ("serve_app_evictions_total", 1, {"reason": "room"}),
+    ]
+
+
+def test_a_replica_tells_what_it_holds_and_sends(recorded: list[Any]) -> None:
+    replica = ReplicaMetrics()
+    replica.holds(resident=7, active=3, pinned=2, waiting=1)
     replica.sent(0)
     replica.sent(4)
     assert [(name, value) for name, value, _ in recorded] == [
-        ("serve_app_cold_loads_total", 1),
-        ("serve_app_cold_load_seconds", 0.5),
         ("serve_app_resident_adapters", 7),
+        ("serve_app_active_adapters", 3),
+        ("serve_app_pinned_adapters", 2),
+        ("serve_app_waiting_leases", 1),
         ("serve_app_bus_frames_per_message", 4),
     ]
 
@@ -102,8 +117,10 @@ def test_ray_takes_every_metric_as_it_is_declared() -> None:
     gateway, replica = GatewayMetrics(), ReplicaMetrics()
     gateway.answered("acme", "ok", 3, 2, 0.5)
     gateway.placed("home")
-    replica.loaded(0.5)
-    replica.holds(1)
+    replica.loaded(0.5, 0.25, 0.125)
+    replica.load_failed()
+    replica.evicted("room")
+    replica.holds(resident=1, active=1, pinned=0, waiting=0)
     replica.sent(1)
 
 
