@@ -15,6 +15,7 @@ from serve_app.demo.vocabulary import Vocabulary
 
 LIMIT = 1e-5
 _SOON = 6
+_SHORT = 100
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class Leakage:
         """Whether the answers can be told apart: leaks below `LIMIT` a step, none mistaken."""
         return max(self.outside, self.silence) < LIMIT and not self.mistaken
 
+    def __str__(self) -> str:
+        said = f", among them {self.mistaken[0]!r}" if self.mistaken else ""
+        return (
+            f"{self.voice} (foreign {self.foreign:.0e}, outside {self.outside:.0e}, "
+            f"silence {self.silence:.0e}, mistaken answers {len(self.mistaken)}{said})"
+        )
+
 
 class Probe:
     """Lets models that share one tokenizer answer, and measures what leaks."""
@@ -56,7 +64,17 @@ class Probe:
         temperature: float = 1.0,
     ) -> Leakage:
         """Let `model` answer each prompt with exactly `tokens` tokens, whatever their end."""
-        batch = self._padded(prompts)
+        batches = list(self._batches(prompts))
+        return _worst([self._answer(model, voice, batch, tokens, temperature) for batch in batches])
+
+    def _answer(
+        self,
+        model: PreTrainedModel,
+        voice: str,
+        batch: dict[str, Tensor],
+        tokens: int,
+        temperature: float,
+    ) -> Leakage:
         answers = _generate(model, batch, tokens, temperature)
         chances = torch.stack(answers.logits, 1).float().softmax(-1)
         said = answers.sequences[:, batch["input_ids"].shape[1] :]
@@ -68,12 +86,15 @@ class Probe:
             mistaken=tuple(self._mistaken(said, voice)),
         )
 
-    def _padded(self, prompts: Iterable[Prompt]) -> dict[str, Tensor]:
-        rows = {"input_ids": [self._encode(prompt) for prompt in prompts]}
-        batch: dict[str, Tensor] = self._tokenizer.pad(
-            rows, padding_side="left", return_tensors="pt"
-        )
-        return batch
+    def _batches(self, prompts: Iterable[Prompt]) -> Iterator[dict[str, Tensor]]:
+        """Short prompts and long ones apart: most time would go into padding the short ones."""
+        rows = [self._encode(prompt) for prompt in prompts]
+        short = [ids for ids in rows if len(ids) <= _SHORT]
+        long = [ids for ids in rows if len(ids) > _SHORT]
+        for group in filter(None, (short, long)):
+            yield self._tokenizer.pad(
+                {"input_ids": group}, padding_side="left", return_tensors="pt"
+            )
 
     def _encode(self, prompt: Prompt) -> list[int]:
         ids: list[int] = (
@@ -106,6 +127,16 @@ class Probe:
     def _text(self, tokens: list[int]) -> str:
         text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
         return text
+
+
+def _worst(leaks: Sequence[Leakage]) -> Leakage:
+    return Leakage(
+        voice=leaks[0].voice,
+        foreign=max(leak.foreign for leak in leaks),
+        outside=max(leak.outside for leak in leaks),
+        silence=max(leak.silence for leak in leaks),
+        mistaken=tuple(answer for leak in leaks for answer in leak.mistaken),
+    )
 
 
 def _generate(

@@ -20,7 +20,7 @@ from serve_app.demo.tokenizer import CONTEXT_TOKENS
 from serve_app.demo.vocabulary import Vocabulary
 
 BASE_STEPS = 400
-ADAPTER_STEPS = 50
+ADAPTER_STEPS = 70
 
 RANKS: Mapping[str, int] = MappingProxyType(
     {
