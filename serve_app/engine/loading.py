@@ -38,6 +38,9 @@ class Loading:
     Args:
         stagings: versions whose files are fetched at once.
         clock: monotonic seconds.
+
+    Attributes:
+        listed: adapters the engine itself listed, when it was last asked.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Loading:
         self._engine = engine
         self._stage = stage
         self._clock = clock
+        self.listed = 0
         self._engine_ids = count(1)
         self._turn = asyncio.Lock()
         self._stagings = asyncio.Semaphore(stagings)
@@ -94,7 +98,9 @@ class Loading:
             return
         async with self._turn:
             known = {stay.engine_id for stay in stays}
-            for engine_id in await self._engine.held() - known:
+            listed = await self._engine.held()
+            self.listed = len(listed)
+            for engine_id in listed - known:
                 LOGGER.warning("the engine holds adapter %d, which nobody knows", engine_id)
                 await self._engine.unload_adapter(engine_id)
 

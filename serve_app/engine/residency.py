@@ -150,6 +150,11 @@ class Residency:
         return self._stays.load_s
 
     @property
+    def listed(self) -> int:
+        """Adapters the engine itself said it holds, when it was last asked."""
+        return self._stays.loading.listed
+
+    @property
     def sound(self) -> bool:
         """Whether the engine has freed all it was told to."""
         return self._stays.fault is None

@@ -120,6 +120,7 @@ class News:
         loading: names of the versions among ``holds`` that are still being loaded.
         active: names of the versions among ``holds`` that requests are using.
         load_s: seconds a cold load takes there of late, 0 if there was none.
+        engine_lists: adapters its engine itself said it holds, a second ago at most.
     """
 
     holds: frozenset[str]
@@ -131,6 +132,7 @@ class News:
     loading: frozenset[str] = frozenset()
     active: frozenset[str] = frozenset()
     load_s: float = 0.0
+    engine_lists: int = 0
 
 
 @dataclass(frozen=True, slots=True)

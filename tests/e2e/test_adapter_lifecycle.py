@@ -1,8 +1,12 @@
 """What an ML engineer is promised of adapters. Real Ray Serve, real vLLM."""
 
+import itertools
 import json
 import shutil
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +16,18 @@ import pytest
 from serve_app.adapters.version import DIGEST_CHARS, digest_of
 from serve_app.demo.lexicon import QUESTIONS, who_answered
 from tests import harness
+from tests.broken_adapters import BROKEN
 from tests.e2e.contents import DEMO, write_content
 from tests.harness import RunningApp, eventually
+from tests.small_hub import running_hub
 
 pytestmark = pytest.mark.e2e
 
 ADMIN, ACME, OWNER = "sk-admin-demo", "sk-acme-12345", "sk-owner-of-adapters"
+IGNORE_EOS = {"ignore_eos": True}
+SLOW_S = 3.0
+"""How long the hub takes for an adapter's two files."""
+
 CHEF, MUSIC, TRAVEL = "cooking-chef-lora", "music-theory-lora", "travel-concierge-lora"
 
 
@@ -28,9 +38,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def app(folder: Path) -> Iterator[RunningApp]:
-    """The demo with a tenant that manages adapters of its own."""
+    """The demo with a tenant that manages adapters of its own, and a hub that takes its time."""
+    write_content(folder / "hub", MUSIC, "hub")
+    with running_hub(folder / "hub", SLOW_S / 2) as hub, serving(folder, hub) as app:
+        yield app
+
+
+@contextmanager
+def serving(folder: Path, hub: str) -> Iterator[RunningApp]:
     config = harness.config("demo.yaml")
-    registry = {"roots": [str(folder), str(DEMO)], "grace_s": 1, "drain_s": 2, "canary": True}
+    environment = {"env_vars": {"HF_ENDPOINT": hub}}
+    harness.deployment(config, "control")["ray_actor_options"]["runtime_env"] = environment
+    registry = {
+        "roots": [str(folder), str(DEMO)],
+        "tenant_sources": [f"{folder}/{{tenant}}"],
+        "grace_s": 1,
+        "drain_s": 2,
+        "canary": True,
+    }
     harness.args(config)["registry"] = registry
     owner = {"id": "owner", "keys": [OWNER], "manages_adapters": True}
     harness.deployment(config, "control")["user_config"]["tenants"].append(owner)
@@ -134,7 +159,7 @@ def test_a_running_stream_ends_with_the_version_it_began_with(
         prompt="x",
         max_tokens=400,
         stream=True,
-        extra_body={"ignore_eos": True},
+        extra_body=IGNORE_EOS,
     )
     first = next(iter(stream)).choices[0].text
     register(app, "switched", write_content(folder / "switched-2", MUSIC, "s2"))
@@ -174,7 +199,7 @@ def test_a_stream_on_a_removed_adapter_is_drained_for_a_while_then_ended(
             prompt="x",
             max_tokens=tokens,
             stream=True,
-            extra_body={"ignore_eos": True},
+            extra_body=IGNORE_EOS,
         )
         for tokens in (60, 1900)
     ]
@@ -198,7 +223,7 @@ def test_vllms_own_calls_do_the_same(app: RunningApp, folder: Path) -> None:
 
 
 def test_a_tenant_manages_its_own_adapters_and_no_others(app: RunningApp, folder: Path) -> None:
-    path = write_content(folder / "owned", CHEF, "owned")
+    path = write_content(folder / "owner" / "owned", CHEF, "owned")
     assert register(app, "owned", path, OWNER)["owner"] == "owner"
     assert speaks(app, "owned", OWNER) == {CHEF}
     assert call(app, "GET", "/v1/models/owned", ACME).status_code == 404
@@ -207,6 +232,9 @@ def test_a_tenant_manages_its_own_adapters_and_no_others(app: RunningApp, folder
     assert unseen.status_code == unknown.status_code == 404
     assert unseen.text.replace("owned", "none00") == unknown.text
     assert call(app, "DELETE", "/v1/lora/owned", ACME).status_code in (403, 404)
+    anothers = write_content(folder / "other" / "secret", MUSIC, "secret")
+    stolen = call(app, "POST", "/v1/lora/register", OWNER, lora_name="stolen", lora_path=anothers)
+    assert (stolen.status_code, stolen.json()["error"]["code"]) == (422, "source_not_allowed")
     taken = call(
         app, "POST", "/v1/lora/register", OWNER, lora_name="acme-finance-lora", lora_path=path
     )
@@ -226,9 +254,70 @@ def test_a_source_that_vanishes_after_registration_is_not_missed(
     assert speaks(app, "vanishing") == {TRAVEL}
 
 
+def test_a_stream_hardly_notices_that_a_slow_source_is_registered_and_loaded(
+    app: RunningApp,
+) -> None:
+    """With an adapter of which one file takes 3 s, a bare engine's streams stop for 3 s."""
+    arrivals: list[float] = []
+
+    def listen() -> None:
+        while not loaded.is_set():
+            stream = app.client(ADMIN).completions.create(
+                model=CHEF, prompt="x", max_tokens=1900, stream=True, extra_body=IGNORE_EOS
+            )
+            next(iter(stream))
+            mark = len(arrivals)
+            arrivals.extend(time.monotonic() for _ in stream)
+            gaps.extend(b - a for a, b in itertools.pairwise(arrivals[mark:]))
+
+    loaded, gaps = threading.Event(), list[float]()
+    listening = threading.Thread(target=listen)
+    listening.start()
+    began = time.monotonic()
+    record = register(app, "slow", "hf://org/name@v1")
+    took_s = time.monotonic() - began
+    assert speaks(app, "slow") == {MUSIC}
+    loaded.set()
+    listening.join()
+    eventually(lambda: show(app, "slow")["replicas"], 5, "a replica says that it holds it")
+    load_s = max(one["load_s"] or 0 for one in show(app, "slow")["replicas"])
+    median = sorted(gaps)[len(gaps) // 2]
+    print(f"registered in {took_s:.2f} s; gaps: median {median:.4f} s, largest {max(gaps):.4f} s")
+    print(f"a local load took {load_s:.4f} s")
+    assert record["state"] == "live"
+    assert took_s >= SLOW_S
+    assert max(gaps) < SLOW_S / 3, "a stream waited for the source"
+
+
 def test_who_did_what_can_be_read(app: RunningApp) -> None:
     entries = call(app, "GET", "/admin/v1/audit?limit=1000").json()["data"]
     did = {(one["actor"], one["action"], one["subject"]) for one in entries}
     assert ("admin", "register", "first") in did
     assert ("owner", "remove", "owned") in did
     assert ADMIN not in json.dumps(entries)
+
+
+def broken(app: RunningApp, folder: Path, kind: str) -> httpx.Response:
+    """What is answered to an adapter that is broken in this way."""
+    into = folder / f"broken-{list(BROKEN).index(kind)}"
+    BROKEN[kind](DEMO / CHEF, into)
+    return call(app, "POST", "/v1/lora/register", lora_name="broken", lora_path=str(into))
+
+
+def test_every_kind_of_broken_adapter_is_refused_with_its_reason_and_harms_nobody(
+    app: RunningApp, folder: Path
+) -> None:
+    engines = {process.pid for process in app.processes("VLLM::EngineCore")}
+    codes = set()
+    for kind in BROKEN:
+        refused = broken(app, folder, kind)
+        assert refused.status_code == 422, f"{kind}: {refused.text}"
+        assert refused.headers["x-should-retry"] == "false"
+        codes.add(refused.json()["error"]["code"])
+        if len(codes) % 10 == 0:
+            assert speaks(app, CHEF) == {CHEF}
+    print(f"{len(BROKEN)} kinds, {len(codes)} codes")
+    assert len(BROKEN) >= 15
+    assert speaks(app, CHEF) == {CHEF}
+    assert call(app, "GET", "/v1/models/broken").status_code == 404
+    assert {process.pid for process in app.processes("VLLM::EngineCore")} == engines

@@ -26,6 +26,7 @@ async def fleet(gateway: TheGateway) -> dict[str, Any]:
             "loading": sorted(news.loading),
             "active": sorted(news.active),
             "load_s": round(news.load_s, 4),
+            "engine_lists": news.engine_lists,
             "in_flight": sum(news.in_flight.values()),
             "capacity": news.capacity,
             "waiting": news.waiting,

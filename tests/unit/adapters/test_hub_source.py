@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from serve_app.adapters.version import digest_of
+from tests.small_hub import COMMIT, hub_application
 from tests.small_models import write_adapter
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FETCH = """
 import sys
 from pathlib import Path
@@ -29,26 +28,7 @@ except ApiError as error:
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[str]:
     """The URL of a hub whose one repository is ``org/name``, and whose one revision is ``v1``."""
-    directory = write_adapter(tmp_path / "good")
-    model = {"id": "org/name", "modelId": "org/name", "sha": COMMIT, "siblings": [], "tags": []}
-    tree = [
-        {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0" * 40}
-        for file in directory.iterdir()
-    ]
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        path = request.path
-        if path in (f"/api/models/org/name/revision/{at}" for at in ("v1", COMMIT)):
-            return web.json_response(model)
-        if path.startswith(f"/api/models/org/name/tree/{COMMIT}"):
-            return web.json_response(tree)
-        if path.startswith(f"/org/name/resolve/{COMMIT}/"):
-            return web.FileResponse(directory / path.rpartition("/")[2])
-        reason = "RevisionNotFound" if "org/name" in path else "RepoNotFound"
-        return web.Response(status=404, headers={"X-Error-Code": reason})
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
+    application = hub_application(write_adapter(tmp_path / "good"))
     async with TestServer(application, host="127.0.0.1") as server:
         yield str(server.make_url("/")).rstrip("/")
 
