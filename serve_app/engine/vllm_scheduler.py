@@ -48,6 +48,8 @@ class TurnScheduler(Scheduler):  # type: ignore[misc]
         self._turns = Turns()
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
+        if not (self._turns.waiting or self.waiting or self.kv_holding_waiting):
+            return super().schedule(throttle_prefills)  # everybody runs: the case to be quick in
         now = self._clock()
         self._turns = take_turns(self._turns, self._wanting(), self._slots, self._turn_s, now)
         if not self._turns.waiting:
