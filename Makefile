@@ -22,11 +22,11 @@ PYTHON = $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c '$(FITS)' >/dev/null 2>&1; then echo $$p; break; fi; done)
 endif
 
-.PHONY: help setup demo-model demo serve test check format bench clean
+.PHONY: help setup demo-model demo serve test check format bench bench-registry bench-slots clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
-		| while IFS=$$'\t' read -r target does; do printf '  make %-11s %s\n' "$$target" "$$does"; done
+		| while IFS=$$'\t' read -r target does; do printf '  make %-15s %s\n' "$$target" "$$does"; done
 
 setup: $(STAMP) ## install everything into .venv (EXTRAS=cpu,demo,bench,dev)
 
@@ -50,6 +50,12 @@ format: $(STAMP) ## put the code into form
 
 bench: demo-model ## compare with a bare vLLM server in the same run
 	@$(BIN)/python -m serve_app.bench --config $(CONFIG)
+
+bench-registry: demo-model ## what ten thousand adapters cost control and a gateway
+	@$(BIN)/python -m serve_app.bench.registry
+
+bench-slots: demo-model ## ways to share LoRA slots, side by side on real engines
+	@$(BIN)/python -m serve_app.bench.slots
 
 clean: ## remove what was built: .venv, .demo, caches
 	@rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
