@@ -174,6 +174,7 @@ class Replica:
             loading=frozenset(stay.name for stay in joinable if stay.phase < Phase.RESIDENT),
             active=frozenset(stay.name for stay in joinable if stay.active),
             load_s=self._residency.load_s,
+            engine_lists=self._residency.listed,
         )
 
     @staticmethod
