@@ -69,10 +69,11 @@ def engine_environment(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def bare_arguments(settings: EngineSettings, targets: list[Target], port: int) -> list[str]:
-    """What to start ``vllm.entrypoints.openai.api_server`` with."""
+    """What to start ``vllm.entrypoints.openai.api_server`` with: its own scheduler, not ours."""
     modules = [f"{target.adapter}={target.path}" for target in targets]
     where = ["--host", "127.0.0.1", "--port", str(port)]
-    return [*settings.as_vllm_arguments(), *where, "--lora-modules", *modules]
+    bare = settings.model_copy(update={"slot_turn_s": 0.0})
+    return [*bare.as_vllm_arguments(), *where, "--lora-modules", *modules]
 
 
 def _deployments(content: Mapping[str, Any]) -> list[dict[str, Any]]:

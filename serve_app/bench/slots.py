@@ -168,10 +168,9 @@ def _version(folder: Path) -> Version:
 
 def _speed(seen: Observed, adapter: str | None = None) -> Measured:
     tokens = sum(one.tokens for one in seen.asked if adapter in (None, one.adapter))
-    whose = "of the busy" if adapter else "of all"
     return {
-        f"tokens/s {whose}": tokens / (seen.seconds * seen.rounds),
-        "tokens/engine CPU s": sum(one.tokens for one in seen.asked) / seen.cpu_s,
+        "busy tokens/s" if adapter else "tokens/s": tokens / (seen.seconds * seen.rounds),
+        "tokens/CPU s": sum(one.tokens for one in seen.asked) / seen.cpu_s,
     }
 
 

@@ -60,10 +60,10 @@ def test_the_bare_server_gets_the_environment_of_the_engine() -> None:
     assert engine_environment({"applications": [{}]}) == {}
 
 
-def test_the_bare_server_gets_the_arguments_of_the_engine() -> None:
+def test_the_bare_server_gets_the_arguments_of_the_engine_and_its_own_scheduler() -> None:
     settings = EngineSettings(model="tiny", max_loras=2, vllm={"seed": 7})
     arguments = bare_arguments(settings, targets(DIRECTORY, 2), 99)
-    ours = settings.as_vllm_arguments()
+    ours = settings.model_copy(update={"slot_turn_s": 0.0}).as_vllm_arguments()
     assert arguments[: len(ours)] == ours
     assert arguments[len(ours) :] == [
         *("--host", "127.0.0.1", "--port", "99"),
