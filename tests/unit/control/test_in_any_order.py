@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from serve_app.adapters.catalog import Catalog
-from serve_app.adapters.commands import Answer
-from serve_app.control.adapter import State
+from serve_app.control.adapter import Kept, State
 from serve_app.control.book import HOLDING
 from serve_app.errors import AdapterRefused
 from tests.unit.control.bench import Bench, code_of, declared, digest_of
@@ -73,8 +72,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.runner.close()
         shutil.rmtree(self.folder)
 
-    # what is asked
-
     @rule(name=NAMES, source=SOURCES)
     def register(self, name: str, source: str) -> None:
         if self.coming.get(name):
@@ -86,7 +83,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         assert answer.status == 200
         assert answer.body["digest"] == digest_of(source)
-        self._acknowledged(name, answer)
+        self.live[name] = answer.body["digest"]
 
     @rule(name=NAMES)
     def register_something_slow(self, name: str) -> None:
@@ -112,7 +109,7 @@ class AnyOrder(RuleBasedStateMachine):
     def roll_back(self, name: str, version: str | None) -> None:
         answer = self.wait(self.bench.rollback(name, version))
         if answer.status == 200:
-            self._acknowledged(name, answer)
+            self.live[name] = answer.body["digest"]
         assert (answer.status == 200) <= (name in self.live)
 
     @rule(name=NAMES, alias=ALIASES, version=SPECS)
@@ -152,8 +149,6 @@ class AnyOrder(RuleBasedStateMachine):
         for name, source in news.items():
             self.live[name] = digest_of(source)
 
-    # what happens
-
     @rule()
     def crash(self) -> None:
         self.wait(self._crash())
@@ -169,18 +164,10 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(replica=st.sampled_from(["r1", "r2"]), behind=st.integers(0, 2), data=st.data())
     def a_replica_reports(self, replica: str, behind: int, data: st.DataObject) -> None:
-        adapters = self.bench.control.book.adapters.values()
-        held = [
-            kept.version.name
-            for adapter in adapters
-            for kept in adapter.versions.values()
-            if kept.state is not State.GONE
-        ]
+        held = [kept.version.name for kept in self._kept() if kept.state is not State.GONE]
         told = data.draw(st.lists(st.sampled_from(held), unique=True)) if held else []
         revision = self.bench.control.revision - behind
         self.bench.report(*told, replica=replica, revision=revision)
-
-    # what must hold
 
     @invariant()
     def the_revision_only_goes_up(self) -> None:
@@ -218,19 +205,21 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def what_is_needed_is_kept(self) -> None:
-        for adapter in self.bench.control.book.adapters.values():
-            for kept in adapter.versions.values():
-                if kept.state in HOLDING:
-                    assert kept.version.digest in self.bench.contents.kept
+        for kept in self._kept():
+            if kept.state in HOLDING:
+                assert kept.version.digest in self.bench.contents.kept
 
     @invariant()
     def a_number_is_one_content_forever(self) -> None:
-        for name, adapter in self.bench.control.book.adapters.items():
-            for number, kept in adapter.versions.items():
-                digest = kept.version.digest
-                assert self.numbers.setdefault((name, number), digest) == digest
+        for version in (kept.version for kept in self._kept()):
+            known = self.numbers.setdefault((version.adapter, version.number), version.digest)
+            assert known == version.digest
 
     # bookkeeping
+
+    def _kept(self) -> list[Kept]:
+        adapters = self.bench.control.book.adapters.values()
+        return [kept for adapter in adapters for kept in adapter.versions.values()]
 
     def _queue(self, name: str, source: str) -> None:
         answer = self.wait(self.bench.register(name, source, wait=False))
@@ -248,9 +237,6 @@ class AnyOrder(RuleBasedStateMachine):
             if sources:
                 self.live[name] = digest_of(sources[-1])
         self.coming.clear()
-
-    def _acknowledged(self, name: str, answer: Answer) -> None:
-        self.live[name] = answer.body["digest"]
 
     def _forget(self, name: str) -> None:
         self.live.pop(name, None)
