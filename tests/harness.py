@@ -30,11 +30,13 @@ class RunningApp:
     Attributes:
         launcher: the process of `serve-app up`.
         log: everything it printed.
+        data: its registry's directory.
     """
 
     url: str
     launcher: subprocess.Popen[bytes]
     log: Path
+    data: Path
 
     def client(self, key: str, **options: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, **options)
@@ -75,7 +77,7 @@ def running(config: dict[str, Any], *options: str) -> Iterator[RunningApp]:
                 start_new_session=True,
                 preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads are running yet
             )
-        app = RunningApp(f"http://127.0.0.1:{port}", launcher, log)
+        app = RunningApp(f"http://127.0.0.1:{port}", launcher, log, Path(registry["data_dir"]))
         try:
             _await_ready(app)
             yield app

@@ -90,6 +90,7 @@ class Control:
             self._ledger,
             self._fleet,
             workshop.contents,
+            self._registering.in_use,
             times.grace_s,
             times.unix,
             times.monotonic,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from serve_app.settings import AppSettings, Directory, EngineSettings, RegistryS
 from serve_app.telemetry.metrics import ControlMetrics
 
 CHUNK_BYTES = 1 << 20
+SETTLE_S = 10.0
 ANYWHERE = (Path("/"),)
 """Where local adapters of the configuration may lie: it is the operator's own."""
 
@@ -43,6 +45,7 @@ class ControlReplica:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: AppSettings, engine: str = "engine"
     ) -> None:
+        self._settings = settings
         self._metrics = ControlMetrics()
         self._artifacts = await asyncio.to_thread(Artifacts, settings.registry.artifacts_dir)
         await asyncio.to_thread(self._artifacts.clean)
@@ -107,10 +110,16 @@ class ControlReplica:
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Apply declared tenants and adapters in place. Serve calls it.
 
+        What can be staged quickly is live when this returns; what needs a replica's answer cannot
+        be, for replicas may be starting too.
+
         Raises:
             ConfigError: naming what is wrong.
         """
         await self._control.reconfigure(parse(Directory, user_config, "user_config"))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._settings.registry.canary else SETTLE_S):
+                await self._control.settled()
 
     async def check_health(self) -> None:
         """Raise when the registry is not kept any more, so that Serve replaces this replica.

@@ -1,5 +1,6 @@
 """Lets a candidate load and answer on one replica before it goes live."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
@@ -15,16 +16,19 @@ Send = Callable[[Probe], Awaitable[Reply]]
 
 
 class Canary:
-    """Asks through ``send``. A replica that is lost on the way is no fault of the adapter's,
-    unless it is lost every time.
+    """Asks through ``send``. A replica that is lost on the way, or too busy, is no fault of the
+    adapter's, unless that happens every time.
 
     Args:
-        attempts: how many replicas are asked before the candidate is refused.
+        attempts: how often a replica is asked before the candidate is refused. An adapter that
+            ends engines ends so many.
+        pause_s: between two attempts.
     """
 
-    def __init__(self, send: Send, attempts: int = 2) -> None:
+    def __init__(self, send: Send, attempts: int = 2, pause_s: float = 2.0) -> None:
         self._send = send
         self._attempts = attempts
+        self._pause_s = pause_s
 
     async def probe(self, version: Version) -> None:
         """Return if it answered.
@@ -36,6 +40,7 @@ class Canary:
         for _ in range(self._attempts - 1):
             if reply.status != AWAY:
                 break
+            await asyncio.sleep(self._pause_s)
             reply = await self._send(Probe(version))
         if reply.status != 200:
             raise AdapterRefused(

@@ -114,6 +114,10 @@ class Registering:
         for number in sorted(self._ledger.book.open):
             self.start(self._ledger.book.open[number])
 
+    def in_use(self) -> frozenset[str]:
+        """Content that is staged and about to be put in force."""
+        return frozenset(checked.digest for checked in self._checked.values())
+
     def progress(self, registration: Registration | None) -> Progress | None:
         return self._progress.get(registration.id) if registration else None
 

@@ -20,6 +20,7 @@ class Sweeper:
     """Sweeps when it is told to.
 
     Args:
+        in_use: content that is about to be referred to.
         grace_s: content stays for so long after the last version of it was gone.
         clock: unix time in seconds.
         monotonic: seconds of the clock that ``fleet`` is told.
@@ -30,6 +31,7 @@ class Sweeper:
         ledger: Ledger,
         fleet: Fleet,
         contents: Contents,
+        in_use: Callable[[], frozenset[str]],
         grace_s: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -37,6 +39,7 @@ class Sweeper:
         self._ledger = ledger
         self._fleet = fleet
         self._contents = contents
+        self._in_use = in_use
         self._grace_s = grace_s
         self._clock = clock
         self._monotonic = monotonic
@@ -77,7 +80,7 @@ class Sweeper:
     def _due(self, book: Book, kept: frozenset[str]) -> list[str]:
         """What has been without reference for longer than the grace."""
         now, unix = self._monotonic(), self._clock()
-        loose = {digest for digest in kept if digest not in book.references}
+        loose = {digest for digest in kept - self._in_use() if digest not in book.references}
         since = {digest: self._unreferenced.get(digest, now) for digest in loose}
         self._unreferenced = since
         waited = {
@@ -88,7 +91,7 @@ class Sweeper:
 
     def _delete(self, book: Book, digest: str) -> None:
         """Inside a transaction, so that nobody puts it in force meanwhile. Writes nothing."""
-        if digest in book.references:
+        if digest in book.references or digest in self._in_use():
             return
         LOGGER.info("content %s is deleted: nothing refers to it", digest)
         self._contents.remove(digest)

@@ -165,7 +165,8 @@ class VllmEngine:
             ) from None
 
     def stop(self) -> None:
-        self._llm.shutdown()
+        if hasattr(self, "_llm"):  # it may never have started
+            self._llm.shutdown()
 
     def _request(self, call: Call) -> Any:
         model = call.version.name if call.version else self._base

@@ -184,7 +184,11 @@ def test_a_removed_adapter_leaves_every_engine_and_the_disk(app: RunningApp, fol
         )
 
     eventually(is_freed, 10, "no engine holds it")
-    assert call(app, "GET", "/v1/lora/leaving").status_code == 404
+    eventually(
+        lambda: call(app, "GET", "/v1/lora/leaving").status_code == 404, 20, "its record is gone"
+    )
+    kept = app.data / "adapters" / record["digest"]
+    eventually(lambda: not kept.exists(), 20, "its files are gone")
     assert call(app, "DELETE", "/v1/lora/leaving").status_code == 404
 
 

@@ -92,9 +92,12 @@ class FakeProbe:
 
     asked: list[Version] = field(default_factory=list)
     refusing: set[str] = field(default_factory=set)
+    gate: asyncio.Event | None = None
 
     async def probe(self, version: Version) -> None:
         self.asked.append(version)
+        if self.gate is not None:
+            await self.gate.wait()
         if version.adapter in self.refusing:
             raise AdapterRefused("it does not answer", code="adapter_canary_failed")
 

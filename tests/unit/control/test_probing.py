@@ -27,7 +27,7 @@ class Replicas:
 
 async def test_a_candidate_that_answers_may_go_live() -> None:
     replicas = Replicas(OK)
-    await Canary(replicas.send).probe(CANDIDATE)
+    await Canary(replicas.send, pause_s=0).probe(CANDIDATE)
     assert replicas.asked == [CANDIDATE]
 
 
@@ -38,7 +38,7 @@ async def test_a_candidate_that_does_not_answer_is_refused_with_the_reason() -> 
 
 
 async def test_a_replica_lost_on_the_way_is_no_fault_of_the_candidates() -> None:
-    await Canary(Replicas(AWAY, OK).send).probe(CANDIDATE)
+    await Canary(Replicas(AWAY, OK).send, pause_s=0).probe(CANDIDATE)
 
 
 @pytest.mark.parametrize("reply", [AWAY, Reply(503, b"not json")])
@@ -47,5 +47,5 @@ async def test_a_candidate_that_replicas_are_lost_with_is_tried_on_two_at_most(
 ) -> None:
     replicas = Replicas(reply, reply, OK)
     with pytest.raises(AdapterRefused):
-        await Canary(replicas.send).probe(CANDIDATE)
+        await Canary(replicas.send, pause_s=0).probe(CANDIDATE)
     assert len(replicas.asked) == 2

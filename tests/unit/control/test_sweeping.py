@@ -107,3 +107,17 @@ async def test_a_replica_that_has_not_heard_of_the_removal_may_still_load_it(
     assert await bench.states("a") == {1: "retiring"}
     await bench.passes(16)
     assert await bench.states("a") == {1: "gone"}
+
+
+async def test_content_that_a_replica_is_still_trying_is_not_swept(sqlite: str) -> None:
+    bench = await Bench(sqlite, grace_s=1, canary=True).start()
+    bench.probe.gate = asyncio.Event()
+    registering = asyncio.create_task(bench.register("a"))
+    await until(lambda: bench.probe.asked)
+    for _ in range(3):
+        await bench.passes(20)
+    assert bench.contents.kept == {digest_of("/a")}
+    bench.probe.gate.set()
+    assert (await registering).status == 200
+    assert len(bench.probe.asked) == 1
+    await bench.control.close()
