@@ -143,7 +143,8 @@ def test_an_alias_stays_with_its_version_until_it_is_moved(app: RunningApp, fold
     alias = "/v1/lora/aliased/aliases/aliased-stable"
     assert call(app, "PUT", alias).status_code == 200
     register(app, "aliased", write_content(folder / "aliased-2", TRAVEL, "a2"))
-    assert (speaks(app, "aliased-stable"), speaks(app, "aliased")) == ({CHEF}, {TRAVEL})
+    assert speaks(app, "aliased-stable") == {CHEF}
+    assert speaks(app, "aliased") == {TRAVEL}
     assert call(app, "PUT", alias, version="v2").status_code == 200
     assert speaks(app, "aliased-stable") == {TRAVEL}
     assert call(app, "DELETE", alias).status_code == 200

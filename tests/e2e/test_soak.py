@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -100,9 +101,9 @@ class Operator:
         return digest_of(Path(path))[:DIGEST_CHARS]
 
     @staticmethod
-    def _ok(response: httpx.Response) -> dict[str, str]:
+    def _ok(response: httpx.Response) -> dict[str, Any]:
         assert response.status_code == 200, response.text
-        record: dict[str, str] = response.json()
+        record: dict[str, Any] = response.json()
         return record
 
 

@@ -20,7 +20,7 @@ def control() -> FakeControl:
 
 @pytest.fixture
 async def registry(control: FakeControl) -> AsyncIterator[Registry]:
-    registry = Registry(control, BASE, PEPPER)  # type: ignore[arg-type]
+    registry = Registry(control, BASE, PEPPER)
     await until(lambda: registry.snapshot)
     yield registry
     await registry.close()
