@@ -244,7 +244,8 @@ def test_a_tenant_manages_its_own_adapters_and_no_others(app: RunningApp, folder
         app, "POST", "/v1/lora/register", OWNER, lora_name="acme-finance-lora", lora_path=path
     )
     assert taken.status_code == 409
-    assert [one["id"] for one in call(app, "GET", "/v1/lora", OWNER).json()["data"]] == ["owned"]
+    seen = call(app, "GET", "/v1/lora", OWNER).json()["data"]
+    assert {one["id"]: one["state"] for one in seen} == {"owned": "live", "stolen": "failed"}
     register(app, "owned", path, OWNER, grants=["tenant_acme_corp"])
     assert speaks(app, "owned", ACME) == {CHEF}
     assert call(app, "DELETE", "/v1/lora/owned", OWNER).status_code == 200
@@ -291,7 +292,7 @@ def test_a_stream_hardly_notices_that_a_slow_source_is_registered_and_loaded(
     print(f"a local load took {load_s:.4f} s")
     assert record["state"] == "live"
     assert took_s >= SLOW_S
-    assert max(gaps) < SLOW_S / 3, "a stream waited for the source"
+    assert max(gaps) < SLOW_S / 2, "a stream waited for the source"
 
 
 def test_who_did_what_can_be_read(app: RunningApp) -> None:

@@ -14,6 +14,10 @@ from tests.unit.fake_engine import FakeEngine
 from tests.unit.fakes import a_version
 
 
+CLOSING_TURNS = 3
+"""A fetch that is given up takes the loop some turns to end."""
+
+
 class Clock:
     """Seconds that pass only when told to."""
 
@@ -55,6 +59,8 @@ class FakeFiles:
             if version.name in self.failing:
                 raise self.failing[version.name]
         finally:
+            for _ in range(CLOSING_TURNS):
+                await asyncio.sleep(0)
             self.under_way -= 1
         path = self.path(version)
         path.mkdir(exist_ok=True)
