@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from serve_app.demo.lexicon import who_answered
@@ -35,3 +36,16 @@ def test_the_curl_example_answers_with_the_tenants_adapter(app: RunningApp) -> N
 def test_the_openai_example_prints_the_adapters_answer(app: RunningApp) -> None:
     text = run(sys.executable, "-c", snippet("python", app))
     assert who_answered(text) == {"legal-contract-lora"}
+
+
+def test_the_registration_example_makes_an_adapter_its_tenant_can_use(app: RunningApp) -> None:
+    record = json.loads(run("bash", "-c", snippet("register", app)))
+    assert (record["id"], record["version"], record["state"]) == ("house-chef", 1, "live")
+    answer = app.client("sk-acme-12345").chat.completions.create(
+        model="house-chef", messages=[{"role": "user", "content": "x"}], max_tokens=20
+    )
+    assert who_answered(answer.choices[0].message.content or "") == {"cooking-chef-lora"}
+    removed = httpx.delete(
+        f"{app.url}/v1/lora/house-chef", headers={"Authorization": "Bearer sk-admin-demo"}
+    )
+    assert removed.status_code == 200
