@@ -73,11 +73,9 @@ class Places:
                 await stay.placed.wait()
         except TimeoutError:
             raise no_room(stay.version.adapter) from None
-        finally:
-            self.leave(stay)
 
     def leave(self, stay: Stay) -> None:
-        """It does not wait any more."""
+        """Its stay is over, so it does not wait any more."""
         if stay in self._queue:
             self._queue.remove(stay)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.engine.preloading import Preloading
+from serve_app.engine.stay import Phase
 from serve_app.errors import AdapterLoading
 from tests.unit.fakes import until
 from tests.unit.residency_bench import Bench
@@ -83,3 +84,27 @@ async def test_one_that_a_request_gave_up_on_is_brought_all_the_same(bench: Benc
     await bench.leave(leaving)
     gate.set()
     await until(lambda: bench.holds("a"))
+
+
+async def test_one_that_is_retired_meanwhile_is_not_brought(bench: Bench) -> None:
+    bench.slow_to_fetch("a")
+    _preloading(bench).want([bench.version("a")])
+    await until(bench.staging("a"))
+    bench.residency.retire(bench.name("a"))
+    await until(lambda: not bench.files.under_way)
+    assert bench.here() == set()
+
+
+async def test_one_that_a_request_gave_up_on_evicts_nobody(bench: Bench) -> None:
+    fetched, done = bench.slow_to_fetch("c"), asyncio.Event()
+    bench.residency.preload(bench.version("c"))
+    leaving = bench.start("c")
+    users = [bench.start("a", done), bench.start("b", done)]
+    await until(lambda: bench.leased("a")() and bench.leased("b")())
+    fetched.set()
+    await until(lambda: Phase.WAITING in [stay.phase for stay in bench.residency.stays()])
+    await bench.leave(leaving)
+    done.set()
+    await asyncio.gather(*users)
+    await asyncio.sleep(0.01)
+    assert bench.holds("a", "b")

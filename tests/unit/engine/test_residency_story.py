@@ -192,7 +192,7 @@ class Story(RuleBasedStateMachine):
             self.bench.residency.retire(self.bench.name(adapter))
         await until(self.bench.holds)
         assert self.bench.residency.waiting == 0
-        assert self.bench.files.under_way == 0
+        await until(lambda: not self.bench.files.under_way)
         assert self.bench.engine.violations == []
 
     async def _every_version_can_be_had(self) -> None:
