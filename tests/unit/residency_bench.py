@@ -13,7 +13,6 @@ from serve_app.errors import AdapterRefused
 from tests.unit.fake_engine import FakeEngine
 from tests.unit.fakes import a_version
 
-
 CLOSING_TURNS = 3
 """A fetch that is given up takes the loop some turns to end."""
 
