@@ -36,9 +36,8 @@ def test_one_name_with_two_contents_in_flight_and_a_third_adapter_beside(
 ) -> None:
     """vLLM knows adapters by name alone, and two ids under one name end it."""
     before = engines(app)
-    contents = {
-        voice: write_content(folder / f"twice-{voice}", voice, "t") for voice in (CHEF, MUSIC)
-    }
+    voices = (CHEF, MUSIC)
+    contents = {voice: write_content(folder / f"twice-{voice}", voice, "t") for voice in voices}
     texts: dict[str, str] = {}
 
     def read(key: str, chunks: Any) -> None:
