@@ -58,9 +58,11 @@ class FakeFiles:
             if version.name in self.failing:
                 raise self.failing[version.name]
         finally:
-            for _ in range(CLOSING_TURNS):
-                await asyncio.sleep(0)
-            self.under_way -= 1
+            try:
+                for _ in range(CLOSING_TURNS):
+                    await asyncio.sleep(0)
+            finally:
+                self.under_way -= 1
         path = self.path(version)
         path.mkdir(exist_ok=True)
         (path / WEIGHTS_FILE).write_bytes(b"weights")
