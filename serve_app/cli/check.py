@@ -9,9 +9,13 @@ from pathlib import Path
 
 import psutil
 
+from serve_app.adapters import preflight
+from serve_app.adapters.base import Base, read_base
 from serve_app.cli import environment
 from serve_app.cli.config_file import ConfigFile, Ours
 from serve_app.cli.processes import RAY, Seen, look, members
+from serve_app.errors import AdapterRefused
+from serve_app.settings import AdapterSettings
 
 GIB = 1 << 30
 LEAST_MEMORY = 2 * GIB
@@ -113,6 +117,29 @@ def paths(ours: Ours) -> list[Finding]:
         for what, path in named
         if not Path(path).expanduser().is_dir()
     ]
+
+
+def adapters(ours: Ours) -> list[Finding]:
+    """Declared adapters on this machine that would be refused, and why.
+
+    Raises:
+        ConfigError: the base model cannot be read.
+    """
+    engine = ours.settings.engine
+    local = [one for one in ours.directory.adapters if Path(one.path).is_dir()]
+    if not local:
+        return []
+    base = read_base(engine.model, trust_remote_code=engine.trust_remote_code)
+    refusals = (_refusal(one, base, engine.max_lora_rank) for one in local)
+    return [Finding(refusal) for refusal in refusals if refusal is not None]
+
+
+def _refusal(declared: AdapterSettings, base: Base, max_rank: int) -> str | None:
+    try:
+        preflight.check(declared.name, Path(declared.path), base, max_rank)
+    except AdapterRefused as error:
+        return f"{error.message} [{error.code}] ({declared.path})"
+    return None
 
 
 def resources() -> environment.Machine:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from serve_app.cli.check import Finding
-    from serve_app.cli.config_file import ConfigFile
+    from serve_app.cli.config_file import ConfigFile, Ours
 
 app = typer.Typer(
     name="serve-app",
@@ -108,10 +108,22 @@ def check(
         raise typer.BadParameter("name a config file, or --machine-only", param_hint="CONFIG")
     file = None if config is None or machine_only else _read(config, port)
     findings = checks.machine(file)
+    if file is not None and file.ours is not None:
+        findings += _adapters(file.ours)
     _report(findings, _console())
     if any(one.fatal for one in findings):
         raise typer.Exit(MACHINE_UNFIT)
     typer.echo("ok" if file is None else f"{file.path} is right, and this machine can serve it")
+
+
+def _adapters(ours: "Ours") -> "list[Finding]":
+    from serve_app.cli import check as checks
+    from serve_app.errors import ConfigError
+
+    try:
+        return checks.adapters(ours)
+    except ConfigError as error:
+        return [checks.Finding(str(error))]
 
 
 def _read(path: Path, port: int | None) -> "ConfigFile":

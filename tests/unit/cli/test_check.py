@@ -10,6 +10,7 @@ from serve_app.cli import check
 from serve_app.cli.config_file import Ours
 from serve_app.cli.processes import MARK, Seen
 from serve_app.settings import AppSettings, Directory
+from tests.small_models import write_adapter, write_base
 
 
 def test_processes_of_an_earlier_run_are_named_with_the_way_to_end_them() -> None:
@@ -75,3 +76,22 @@ def test_a_model_on_the_hub_is_not_looked_for_here() -> None:
     settings = AppSettings.model_validate({"engine": {"model": "meta-llama/Llama-3.1-8B-Instruct"}})
     directory = Directory.model_validate({"tenants": [{"id": "acme", "keys": ["sk-1"]}]})
     assert check.paths(Ours(settings, directory)) == []
+
+
+def test_declared_adapters_that_would_be_refused_are_named_with_the_reason(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "good")
+    write_adapter(tmp_path / "dora", use_dora=True)
+    declared = {
+        "tenants": [{"id": "acme", "keys": ["sk-1"]}],
+        "adapters": [
+            {"name": "good", "path": str(tmp_path / "good")},
+            {"name": "dora", "path": str(tmp_path / "dora")},
+            {"name": "far", "path": "s3://bucket/far"},
+        ],
+    }
+    model = str(write_base(tmp_path / "base"))
+    settings = AppSettings.model_validate({"engine": {"model": model}})
+    (finding,) = check.adapters(Ours(settings, Directory.model_validate(declared)))
+    assert finding.fatal
+    assert "[adapter_dora_unsupported]" in finding.message
+    assert str(tmp_path / "dora") in finding.message
