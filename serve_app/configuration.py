@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from serve_app.directory import Directory
 from serve_app.errors import ConfigError
-from serve_app.settings import AppSettings, Directory
+from serve_app.settings import AppSettings
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -1,8 +1,8 @@
 """Typed settings behind ``configs/*.yaml``. Unknown keys and bad values are refused by their path.
 
 A configuration is a Ray Serve config file. ``args`` of the application is an ``AppSettings``:
-changing it restarts engines. ``user_config`` of the ``control`` deployment is a ``Directory`` of
-tenants and adapters: changing it does not. Everything else in the file is Serve's own.
+changing it restarts engines. ``user_config`` of the ``control`` deployment is a ``Directory``
+(``directory.py``): changing it does not. Everything else in the file is Serve's own.
 """
 
 import json
@@ -30,7 +30,7 @@ SCHEDULER = "serve_app.engine.vllm_scheduler.scheduler"
 """What vLLM is told to build its scheduler with, unless the settings name another."""
 
 
-def _name(text: str) -> str:
+def checked_name(text: str) -> str:
     if not is_name(text):
         raise ValueError(f"must match {NAME_PATTERN}")
     return text
@@ -39,7 +39,7 @@ def _name(text: str) -> str:
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def _from_environment(value: str) -> str:
+def from_environment(value: str) -> str:
     """``value``, or what the environment has under NAME when it is ``${NAME}``."""
     variable = _VARIABLE.fullmatch(value)
     if variable is None:
@@ -51,22 +51,22 @@ def _from_environment(value: str) -> str:
 
 
 def _database_url(url: SecretStr) -> SecretStr:
-    value = _from_environment(url.get_secret_value())
+    value = from_environment(url.get_secret_value())
     if not value.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite://")):
         raise ValueError("must begin with postgresql+asyncpg:// or sqlite+aiosqlite://")
     return SecretStr(value)
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, AfterValidator(checked_name)]
 Rank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class EngineSettings(_Strict):
+class EngineSettings(Strict):
     """One vLLM engine. Typed here are the settings that matter for LoRA serving; ``vllm`` takes
     every other option of ``vllm serve``, under its own name.
 
@@ -158,7 +158,7 @@ def _as_words(key: str, value: Any) -> list[str]:
     return [f"--{option}", str(value)]
 
 
-class GatewaySettings(_Strict):
+class GatewaySettings(Strict):
     """What a gateway lets through, and for how long.
 
     Attributes:
@@ -190,7 +190,7 @@ class GatewaySettings(_Strict):
     max_buffer_bytes: int = Field(default=4 << 20, gt=0)
 
 
-class RegistrySettings(_Strict):
+class RegistrySettings(Strict):
     """Where adapters come from and where they are kept.
 
     Attributes:
@@ -237,7 +237,7 @@ class RegistrySettings(_Strict):
         return self.data_dir.absolute() / "adapters"
 
 
-class AppSettings(_Strict):
+class AppSettings(Strict):
     """``args`` of the application."""
 
     engine: EngineSettings
@@ -247,72 +247,3 @@ class AppSettings(_Strict):
         default_factory=lambda: SecretStr(os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32)),
         min_length=1,
     )
-
-
-def _key(key: SecretStr) -> SecretStr:
-    value = _from_environment(key.get_secret_value())
-    if not (value.isascii() and value.isprintable()) or value.strip() != value or not value:
-        raise ValueError("a key is printable ASCII without spaces around it")
-    return SecretStr(value)
-
-
-Key = Annotated[SecretStr, AfterValidator(_key)]
-
-
-class TenantSettings(_Strict):
-    """A declared tenant. ``adapters: ["*"]`` grants every adapter; a key is written out, or
-    ``${NAME}`` to take it from the environment; ``manages_adapters`` lets its keys register,
-    replace and remove adapters of its own."""
-
-    id: Name
-    keys: list[Key] = Field(min_length=1)
-    adapters: list[Annotated[str, AfterValidator(lambda t: t if t == "*" else _name(t))]] = []
-    default_adapter: Name | None = None
-    base: bool = False
-    admin: bool = False
-    manages_adapters: bool = False
-
-
-class AdapterSettings(_Strict):
-    """A declared adapter: a name, and a directory in PEFT's format or the URL of one.
-
-    ``preload``, ``pin``, ``owner`` and ``grants`` are as in ``adapters.catalog.Entry``.
-    """
-
-    name: Name
-    path: str = Field(min_length=1)
-    preload: bool = False
-    pin: bool = False
-    owner: Name | None = None
-    grants: list[Name] = []
-
-
-class Directory(_Strict):
-    """``user_config`` of control: who may ask, and what there is to ask for."""
-
-    tenants: list[TenantSettings] = Field(min_length=1)
-    adapters: list[AdapterSettings] = []
-
-    @model_validator(mode="after")
-    def _names_exist(self) -> "Directory":
-        known = [adapter.name for adapter in self.adapters]
-        _must_be_unique("adapters", known)
-        _must_be_unique("tenants", [tenant.id for tenant in self.tenants])
-        keys = [key.get_secret_value() for tenant in self.tenants for key in tenant.keys]
-        if len(keys) != len(set(keys)):
-            raise ValueError("tenants: two tenants, or one twice, hold the same key")
-        for tenant in self.tenants:
-            used = [*tenant.adapters, *filter(None, [tenant.default_adapter])]
-            for name in used:
-                if name != "*" and name not in known:
-                    raise ValueError(
-                        f"tenants: {tenant.id} names adapter {name!r}, which is not declared; "
-                        f"declared are {', '.join(known) or 'none'}"
-                    )
-        return self
-
-
-def _must_be_unique(what: str, names: list[str]) -> None:
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"{what}: declared twice: {', '.join(sorted(twice))}")

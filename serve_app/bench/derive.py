@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serve_app.directory import Directory
 from serve_app.errors import ConfigError
-from serve_app.settings import Directory, EngineSettings
+from serve_app.settings import EngineSettings
 
 EVEN_TERMS = {
     # Ray starts its workers at nice 15. The engine, its server and the client share the cores.

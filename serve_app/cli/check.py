@@ -14,8 +14,8 @@ from serve_app.adapters.base import Base, read_base
 from serve_app.cli import environment
 from serve_app.cli.config_file import ConfigFile, Ours
 from serve_app.cli.processes import RAY, Seen, look, members
+from serve_app.directory import AdapterSettings
 from serve_app.errors import AdapterRefused
-from serve_app.settings import AdapterSettings
 
 GIB = 1 << 30
 LEAST_MEMORY = 2 * GIB

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.configuration import load, read_yaml
+from serve_app.directory import Directory
 from serve_app.errors import ConfigError
-from serve_app.settings import AppSettings, Directory
+from serve_app.settings import AppSettings
 
 OUR_APPLICATION = "serve_app.app"
 SERVE_HOST, SERVE_PORT = "127.0.0.1", 8000

@@ -19,7 +19,7 @@ from serve_app.cli.config_file import ConfigFile
 from serve_app.cli.exits import FAILED, STOPPED
 from serve_app.cli.up import script
 from serve_app.demo.lexicon import QUESTIONS, who_answered
-from serve_app.settings import TenantSettings
+from serve_app.directory import TenantSettings
 
 ROUNDS = ("first round: nobody has loaded anything", "second round: every adapter is resident")
 MAX_TOKENS = 40

@@ -36,9 +36,9 @@ from serve_app.control.registering import Registering, Workshop
 from serve_app.control.rules import Rules
 from serve_app.control.store import Store
 from serve_app.control.sweeping import Sweeper
+from serve_app.directory import Directory
 from serve_app.errors import AdapterConflict, ApiError
 from serve_app.feed import Update
-from serve_app.settings import Directory
 
 LOGGER = logging.getLogger("ray.serve")
 SWEEP_S = 1.0

@@ -12,9 +12,9 @@ from serve_app.adapters.version import FILES
 from serve_app.control.adapter import Adapter, Terms, claimed, on_terms, removed
 from serve_app.control.book import Book, Change, Deed
 from serve_app.control.registration import Declared, Registration, Step, shown_source
+from serve_app.directory import AdapterSettings, Directory, TenantSettings
 from serve_app.errors import ConfigError
 from serve_app.feed import Tenants
-from serve_app.settings import AdapterSettings, Directory, TenantSettings
 from serve_app.tenancy.keys import cache_salt, fingerprint
 from serve_app.tenancy.tenant import Tenant
 

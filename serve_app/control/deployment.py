@@ -22,10 +22,11 @@ from serve_app.control.control import Control, Times
 from serve_app.control.probing import Canary, Send
 from serve_app.control.registering import Workshop
 from serve_app.control.rules import Rules
+from serve_app.directory import Directory
 from serve_app.errors import ReplicaLost
 from serve_app.feed import Update
 from serve_app.routing.messages import Probe, Reply
-from serve_app.settings import AppSettings, Directory, EngineSettings, RegistrySettings
+from serve_app.settings import AppSettings, EngineSettings, RegistrySettings
 from serve_app.telemetry.metrics import ControlMetrics
 
 CHUNK_BYTES = 1 << 20

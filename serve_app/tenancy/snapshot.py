@@ -78,8 +78,9 @@ class Snapshot:
     def visible_to(self, tenant: Tenant) -> list[Target]:
         """Everything the tenant may name: the base first if granted, then adapters by name."""
         base = [Target(self.base, None)] if tenant.base else []
-        entries = sorted(self.catalog.entries.items())
-        return base + [self._target(e, e.version) for _, e in entries if tenant.may_use(e)]
+        entries = self.catalog.entries
+        names = sorted(name for name, entry in entries.items() if tenant.may_use(entry))
+        return base + [self._target(entries[name], entries[name].version) for name in names]
 
     def _target(self, entry: Entry, version: Version) -> Target:
         return Target(public_name(self.base, entry.name), version, entry.created)

@@ -6,14 +6,9 @@ import pytest
 import yaml
 
 from serve_app.configuration import load, parse
+from serve_app.directory import Directory
 from serve_app.errors import ConfigError
-from serve_app.settings import (
-    PEPPER_VARIABLE,
-    AppSettings,
-    Directory,
-    EngineSettings,
-    GatewaySettings,
-)
+from serve_app.settings import PEPPER_VARIABLE, AppSettings, EngineSettings, GatewaySettings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 KEY = "sk-secret-12345"

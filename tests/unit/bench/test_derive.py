@@ -9,8 +9,9 @@ from serve_app.bench.derive import (
     one_replica,
     targets,
 )
+from serve_app.directory import Directory
 from serve_app.errors import ConfigError
-from serve_app.settings import Directory, EngineSettings
+from serve_app.settings import EngineSettings
 
 CONTENT: dict[str, Any] = {
     "http_options": {"host": "0.0.0.0", "port": 8000},

@@ -9,7 +9,8 @@ import pytest
 from serve_app.cli import check
 from serve_app.cli.config_file import Ours
 from serve_app.cli.processes import MARK, Seen
-from serve_app.settings import AppSettings, Directory
+from serve_app.directory import Directory
+from serve_app.settings import AppSettings
 from tests.small_models import write_adapter, write_base
 
 

@@ -25,8 +25,8 @@ from serve_app.adapters.version import Version
 from serve_app.control.control import Control, Times
 from serve_app.control.registering import Workshop
 from serve_app.control.rules import Rules
+from serve_app.directory import AdapterSettings, Directory, TenantSettings
 from serve_app.errors import AdapterRefused
-from serve_app.settings import AdapterSettings, Directory, TenantSettings
 
 ADMIN = Actor("root", admin=True, may_use=frozenset({"*"}))
 ACME = Actor("acme", manages=True)
