@@ -4,12 +4,14 @@ A gateway sends a ``Call`` and gets one ``Reply``; a streamed answer travels on 
 ``BusMessage`` for all of the gateway's requests on that replica at a time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from serve_app.adapters.version import Version
 from serve_app.routing.policy import Choice
+from serve_app.routing.view import TYPICAL, Costs
 
 
 class Operation(StrEnum):
@@ -25,7 +27,7 @@ class Operation(StrEnum):
 class Call:
     """One request on its way to a replica.
 
-    The gateway's own half (``fleet``, ``choice``) stays behind when it is pickled: Ray's router
+    The gateway's own half, from ``fleet`` on, stays behind when it is pickled: Ray's router
     runs in the gateway's process and asks the call itself where it wants to go.
 
     Attributes:
@@ -37,6 +39,7 @@ class Call:
         fleet: ranks replicas for it and books it on the one it goes to.
         choice: where it went and why.
         over: nobody waits for it any more; it is not to be booked again.
+        prompt_tokens: how long its prompt is, about, as the gateway reckons; 0 if it does not.
     """
 
     gateway: str
@@ -48,6 +51,7 @@ class Call:
     fleet: "Placer | None" = None
     choice: Choice | None = None
     over: bool = False
+    prompt_tokens: int = 0
 
     def rank(self, replicas: tuple[str, ...]) -> list[str]:
         """The order in which to try ``replicas``. Called by the router, in the gateway."""
@@ -121,6 +125,10 @@ class News:
         active: names of the versions among ``holds`` that requests are using.
         load_s: seconds a cold load takes there of late, 0 if there was none.
         engine_lists: adapters its engine itself said it holds, a second ago at most.
+        max_loras: its engine's LoRA slots.
+        waiting_tokens: prompt tokens sent to it and not computed yet.
+        requests: requests in flight by version, whoever sent them.
+        costs: what things take there, as measured; ``load_s``, if any, is newer.
     """
 
     holds: frozenset[str]
@@ -133,6 +141,10 @@ class News:
     active: frozenset[str] = frozenset()
     load_s: float = 0.0
     engine_lists: int = 0
+    max_loras: int = 8
+    waiting_tokens: int = 0
+    requests: Mapping[str, int] = field(default_factory=dict)
+    costs: Costs = TYPICAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,96 +1,159 @@
-"""The routing decision: which replica, and why. Pure; the fleet view feeds it, Ray obeys it.
+"""Where a request goes, and why: to the replica where it adds the least delay. Pure.
 
-First form: a replica that already holds the adapter and is not overloaded, least loaded first;
-otherwise the least loaded replica; among equals the one with fewest adapters, then the adapter's
-rendezvous home.
+Every term is in seconds, of what a gateway knows of a replica; time is an argument. How the terms
+were chosen, and what each of them is worth, is what ``serve_app.simulator`` shows.
 """
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from serve_app.routing.homes import Homes
+from serve_app.routing.view import ReplicaView
 
 
 class Reason(StrEnum):
     """Why a replica was chosen, as ``x-serve-placement`` says it."""
 
     RESIDENT = "resident"  # it holds the adapter (the base is resident everywhere)
+    LOADING = "loading"  # it is loading the adapter already
     HOME = "home"  # nobody holds the adapter; this is its home
-    SPILL = "spill"  # every holder is overloaded
-    COLD = "cold"  # nobody holds the adapter; its home is busier or fuller than this one
+    SPILL = "spill"  # every holder is so busy that a copy here is sooner
+    COLD = "cold"  # nobody holds the adapter; its home is busier than this one
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaView:
-    """What a gateway knows of a replica for one adapter.
+class Tuning:
+    """The policy's own constants.
 
     Attributes:
-        id: the replica's id.
-        outstanding: requests on it or on their way to it.
-        capacity: requests its engine runs at once (vLLM's max_num_seqs).
-        resident: it holds the adapter, or is loading it.
-        adapters: how many adapters it holds.
-        alive: it has not said that its engine is dead.
+        new_copy_s: what a further resident copy must save, for it may evict another adapter.
+        band_s: replicas within so much of the best are equals; the adapter's home decides.
+        copy_above: utilisation of a holder above which a copy is prepared elsewhere.
+        copy_requests: requests of one adapter in flight there that make a copy worth it.
+        shed_above_s: a request that would wait longer than this, everywhere, is refused.
     """
 
-    id: str
-    outstanding: int
-    capacity: int
-    resident: bool
-    adapters: int = 0
-    alive: bool = True
+    new_copy_s: float = 0.3
+    band_s: float = 0.1
+    copy_above: float = 0.7
+    copy_requests: int = 8
+    shed_above_s: float = 2.0
+
+
+TUNED = Tuning()
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """What a request would wait on a replica, in seconds, by cause.
+
+    Attributes:
+        load_s: for its adapter to be loaded.
+        slot_s: for a LoRA slot.
+        queue_s: for a seat, and for the prompts before its own.
+        busy_s: what it costs itself and others to share the engine: utilisation squared.
+    """
+
+    load_s: float
+    slot_s: float
+    queue_s: float
+    busy_s: float
 
     @property
-    def overloaded(self) -> bool:
-        return self.outstanding >= self.capacity
+    def total_s(self) -> float:
+        return self.load_s + self.slot_s + self.queue_s + self.busy_s
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """A replica, the reason for it, and the numbers behind the reason."""
+
     replica: str
     reason: Reason
+    delay: Delay
 
-
-def rank(adapter: str | None, replicas: Sequence[ReplicaView]) -> list[Choice]:
-    """Every replica, best first, each with the reason it would be chosen for.
-
-    Args:
-        adapter: the version's name, None for the base.
-        replicas: the fleet as this gateway knows it.
-    """
-    holders = [replica for replica in replicas if replica.resident and replica.alive]
-    home = home_of(adapter, replicas) if adapter and not holders else None
-
-    def preference(replica: ReplicaView) -> tuple[bool, bool, int, int, bool, str]:
-        warm = replica.resident and not replica.overloaded
-        away = replica.id != home
+    def __str__(self) -> str:
+        d = self.delay
         return (
-            not replica.alive,
-            not warm,
-            replica.outstanding,
-            replica.adapters,
-            away,
-            replica.id,
+            f"{self.replica}: {self.reason}, {d.total_s:.2f} s = load {d.load_s:.2f} + slot "
+            f"{d.slot_s:.2f} + queue {d.queue_s:.2f} + busy {d.busy_s:.2f}"
         )
 
-    def reason(replica: ReplicaView) -> Reason:
-        if replica.resident:
-            return Reason.RESIDENT
-        if holders:
-            return Reason.SPILL
-        return Reason.HOME if replica.id == home else Reason.COLD
 
-    return [Choice(r.id, reason(r)) for r in sorted(replicas, key=preference)]
+Rank = Callable[[str | None, Sequence[ReplicaView], float], list[ReplicaView]]
+"""A routing policy: adapter (None for the base), fleet, now -> every replica, best first."""
 
 
-def home_of(adapter: str, replicas: Sequence[ReplicaView]) -> str | None:
-    """The adapter's home: highest random weight (rendezvous hashing, Thaler & Ravishankar 1998).
+def least_delay(homes: Homes, tuning: Tuning = TUNED) -> Rank:
+    """The policy: least marginal delay; among equals, the first in the adapter's order of homes."""
 
-    When a replica leaves, only the adapters it was home to move.
-    """
+    def rank(adapter: str | None, replicas: Sequence[ReplicaView], now: float) -> list[ReplicaView]:
+        scored = sorted(
+            (not view.alive, total_s(adapter, view, now, tuning), view.id, view)
+            for view in replicas
+        )
+        if adapter is None or not scored or scored[0][0]:
+            return [view for *_, view in scored]
+        limit = scored[0][1] + tuning.band_s
+        equals = [id_ for dead, delay_s, id_, _ in scored if delay_s <= limit and not dead]
+        first = homes.first(adapter, equals)
+        order = [view for *_, view in scored]
+        order.insert(0, order.pop(next(i for i, v in enumerate(order) if v.id == first)))
+        return order
 
-    def weight(replica: ReplicaView) -> bytes:
-        return hashlib.blake2b(f"{adapter}\0{replica.id}".encode(), digest_size=8).digest()
+    return rank
 
-    alive = [replica for replica in replicas if replica.alive]
-    return max(alive, key=weight).id if alive else None
+
+def total_s(adapter: str | None, view: ReplicaView, now: float, tuning: Tuning) -> float:
+    """The delay a request adds on a replica, in seconds, as ``delay`` has it by cause."""
+    if adapter is None:
+        return view.base_s
+    if adapter not in view.known:
+        return view.stranger_s + tuning.new_copy_s
+    return delay(adapter, view, now, tuning).total_s
+
+
+def delay(adapter: str | None, view: ReplicaView, now: float, tuning: Tuning) -> Delay:
+    """What a request for ``adapter`` would wait on a replica if it were sent there now."""
+    slot_s = 0.0 if adapter is None or adapter in view.active else view.slot_s
+    return Delay(_load_s(adapter, view, now, tuning), slot_s, view.queue_s, view.utilisation**2)
+
+
+def _load_s(adapter: str | None, view: ReplicaView, now: float, tuning: Tuning) -> float:
+    if adapter is None:
+        return 0.0
+    if adapter in view.loading:
+        return max(0.0, view.loading[adapter] - now) + view.costs.swap_s
+    if adapter in view.active:
+        return 0.0
+    if adapter in view.holds:
+        return view.costs.swap_s
+    return view.costs.load_s + view.costs.swap_s + tuning.new_copy_s
+
+
+def explain(
+    adapter: str | None,
+    chosen: ReplicaView,
+    replicas: Sequence[ReplicaView],
+    homes: Homes,
+    now: float,
+    tuning: Tuning = TUNED,
+) -> Choice:
+    """Why ``chosen``, of ``replicas``, would serve ``adapter``."""
+    reason = _reason(adapter, chosen, replicas, homes)
+    return Choice(chosen.id, reason, delay(adapter, chosen, now, tuning))
+
+
+def _reason(
+    adapter: str | None, chosen: ReplicaView, replicas: Sequence[ReplicaView], homes: Homes
+) -> Reason:
+    if adapter is None:
+        return Reason.RESIDENT
+    if adapter in chosen.known:
+        return Reason.LOADING if adapter in chosen.loading else Reason.RESIDENT
+    alive = [view for view in replicas if view.alive]
+    if any(adapter in view.known for view in alive):
+        return Reason.SPILL
+    at_home = alive and homes.first(adapter, [view.id for view in alive]) == chosen.id
+    return Reason.HOME if at_home else Reason.COLD

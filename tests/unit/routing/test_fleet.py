@@ -50,7 +50,7 @@ def test_the_second_call_for_a_cold_adapter_follows_the_first() -> None:
     fleet = _fleet(*BOTH)
     home, reason = _placed(fleet, a_call(ACME))
     assert reason is Reason.HOME
-    assert _placed(fleet, a_call(ACME)) == (home, Reason.RESIDENT)
+    assert _placed(fleet, a_call(ACME)) == (home, Reason.LOADING)
 
 
 def test_a_replica_that_answered_for_an_adapter_holds_it_though_older_news_say_nothing() -> None:

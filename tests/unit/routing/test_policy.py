@@ -1,170 +1,246 @@
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.routing.policy import Reason, ReplicaView, home_of, rank
+from serve_app.routing.homes import Homes
+from serve_app.routing.policy import TUNED, Reason, delay, explain, least_delay, total_s
+from serve_app.routing.view import Costs, ReplicaView
 
-ADAPTER = "acme@0123456789ab"
+ADAPTER, OTHERS = "acme@0123456789ab", frozenset({"x@1", "y@2"})
+COSTS = Costs(stage_s=1.0, disk_s=0.5, swap_s=0.02, prompt_token_s=0.001, hold_s=1.0, seat_s=4.0)
+NOW = 100.0
+RANK = least_delay(Homes())
 
 
-def _replica(id_: str, outstanding: int = 0, **known: bool | int) -> ReplicaView:
-    view = ReplicaView(id_, outstanding, capacity=4, resident=False)
-    return replace(view, **known)  # type: ignore[arg-type]
+def _replica(id_: str, outstanding: int = 0, **known: Any) -> ReplicaView:
+    return ReplicaView(id_, outstanding, capacity=10, max_loras=2, costs=COSTS, **known)
 
 
-R1, R2, R3, R4 = (_replica(f"r{number}") for number in range(1, 5))
-HOME = home_of(ADAPTER, [R1, R2, R3, R4])
-AWAY = [replica for replica in (R1, R2, R3, R4) if replica.id != HOME]
-HOLDER = _replica("holder", resident=True)
+R1, R2, R3, R4 = FLEET = [_replica(f"r{number}") for number in range(1, 5)]
+HOME = Homes().first(ADAPTER, [r.id for r in FLEET])
+AWAY = next(replica for replica in FLEET if replica.id != HOME)
+HELD: dict[str, Any] = {"holds": {ADAPTER}}
+ACTIVE: dict[str, Any] = {"holds": {ADAPTER}, "active": {ADAPTER}}
+
+
+def _first(replicas: Sequence[ReplicaView], adapter: str | None = ADAPTER) -> tuple[str, Reason]:
+    chosen = RANK(adapter, replicas, NOW)[0]
+    return chosen.id, explain(adapter, chosen, replicas, Homes(), NOW).reason
+
 
 DECISIONS = {
-    "a resident replica wins over an idle one": (
-        [_replica("idle"), replace(HOLDER, outstanding=3)],
+    "a holder wins over an idle replica": (
+        [_replica("idle"), _replica("holder", 9, **HELD)],
         ("holder", Reason.RESIDENT),
     ),
-    "of two holders the less loaded wins": (
-        [replace(HOLDER, outstanding=2), _replica("other holder", 1, resident=True)],
-        ("other holder", Reason.RESIDENT),
+    "of two holders the far less busy one wins": (
+        [_replica("busy", 9, **HELD), _replica("calm", 1, **HELD)],
+        ("calm", Reason.RESIDENT),
     ),
-    "an overloaded holder gives way": (
-        [replace(HOLDER, outstanding=4), _replica("idle")],
+    "a holder with a long queue gives way to a new copy": (
+        [_replica("holder", 15, **ACTIVE), _replica("idle")],
         ("idle", Reason.SPILL),
     ),
-    "a full fleet still serves where it is least loaded": (
-        [replace(HOLDER, outstanding=9), _replica("less full", 5)],
-        ("less full", Reason.SPILL),
+    "a holder whose prompts take longer than a load gives way": (
+        [_replica("holder", 1, waiting_tokens=3000, **ACTIVE), _replica("idle")],
+        ("idle", Reason.SPILL),
     ),
-    "an overloaded holder is kept if all others are fuller": (
-        [_replica("fuller", 9), replace(HOLDER, outstanding=5)],
-        ("holder", Reason.RESIDENT),
+    "where it is active it waits for no slot": (
+        [
+            _replica("held", holds={ADAPTER, *OTHERS}, active=OTHERS),
+            _replica("active", 4, holds={ADAPTER, *OTHERS}, active={ADAPTER, "x@1"}),
+        ],
+        ("active", Reason.RESIDENT),
+    ),
+    "a free slot is worth more than a few requests less": (
+        [
+            _replica("full slots", 1, **HELD, active=OTHERS),
+            _replica("free slot", 4, **HELD, active={"x@1"}),
+        ],
+        ("free slot", Reason.RESIDENT),
+    ),
+    "a load that is nearly done is waited for": (
+        [_replica("loading", 3, loading={ADAPTER: NOW + 0.2}), _replica("idle")],
+        ("loading", Reason.LOADING),
+    ),
+    "a full KV cache counts as a full batch": (
+        [_replica("full", 0, kv_usage=1.0, **HELD), _replica("busy", 7, **HELD)],
+        ("busy", Reason.RESIDENT),
     ),
     "a dead holder is no holder": (
-        [replace(HOLDER, alive=False), _replica("alive", 3)],
+        [_replica("dead", alive=False, **HELD), _replica("alive", 3)],
         ("alive", Reason.HOME),
     ),
     "a replica never heard of is no choice while another lives": (
-        [_replica("unknown", alive=False), _replica("alive", 9)],
+        [_replica("unknown", alive=False), _replica("alive", 30)],
         ("alive", Reason.HOME),
     ),
-    "an idle fleet sends an adapter home": ([R1, R2, R3, R4], (HOME, Reason.HOME)),
-    "a busy home is passed over": (
-        [_replica(str(HOME), 1), AWAY[0]],
-        (AWAY[0].id, Reason.COLD),
+    "an idle fleet sends an adapter home": (FLEET, (HOME, Reason.HOME)),
+    "a home hardly busier than the rest is still home": (
+        [_replica(HOME, 3), AWAY],
+        (HOME, Reason.HOME),
     ),
-    "among equals the one with fewest adapters is chosen": (
-        [_replica(str(HOME), adapters=3), replace(AWAY[0], adapters=2)],
-        (AWAY[0].id, Reason.COLD),
-    ),
+    "a busy home is passed over": ([_replica(HOME, 5), AWAY], (AWAY.id, Reason.COLD)),
 }
 
 
 @pytest.mark.parametrize(("replicas", "first"), DECISIONS.values(), ids=DECISIONS)
 def test_the_policy_decides_that(replicas: list[ReplicaView], first: tuple[str, Reason]) -> None:
-    chosen = rank(ADAPTER, replicas)[0]
-    assert (chosen.replica, chosen.reason) == first
+    assert _first(replicas) == first
+
+
+DELAYS = {
+    "nothing of it is there": (_replica("r"), (1.82, 0, 0, 0)),
+    "it is held": (_replica("r", **HELD), (0.02, 0, 0, 0)),
+    "it is active": (_replica("r", **ACTIVE), (0, 0, 0, 0)),
+    "it is being loaded": (_replica("r", loading={ADAPTER: NOW + 0.7}), (0.72, 0, 0, 0)),
+    "its load is late": (_replica("r", loading={ADAPTER: NOW - 9}), (0.02, 0, 0, 0)),
+    "slots are taken": (_replica("r", **HELD, active=OTHERS), (0.02, 0.5, 0, 0)),
+    "seats are taken": (_replica("r", 10, **ACTIVE), (0, 0, 0.4, 1)),
+    "prompts are waiting": (_replica("r", 5, waiting_tokens=100, **ACTIVE), (0, 0, 0.1, 0.25)),
+}
+
+
+@pytest.mark.parametrize(("replica", "parts"), DELAYS.values(), ids=DELAYS)
+def test_the_delay_by_cause_when(replica: ReplicaView, parts: tuple[float, ...]) -> None:
+    found = delay(ADAPTER, replica, NOW, TUNED)
+    assert (found.load_s, found.slot_s, found.queue_s, found.busy_s) == pytest.approx(parts)
+
+
+def test_a_choice_says_its_reason_and_the_numbers_behind_it() -> None:
+    chosen = _replica("r1", 5, waiting_tokens=100, **HELD, active=OTHERS)
+    said = str(explain(ADAPTER, chosen, [chosen], Homes(), NOW))
+    assert said == "r1: resident, 0.87 s = load 0.02 + slot 0.50 + queue 0.10 + busy 0.25"
 
 
 def test_the_base_goes_where_least_is_going_on() -> None:
-    replicas = [replace(HOLDER, id="busy", outstanding=2), replace(HOLDER, id="calm")]
-    chosen = rank(None, replicas)[0]
-    assert (chosen.replica, chosen.reason) == ("calm", Reason.RESIDENT)
+    assert _first([_replica("busy", 2), _replica("calm")], None) == ("calm", Reason.RESIDENT)
 
 
 def test_without_replicas_there_is_no_choice() -> None:
-    assert rank(ADAPTER, []) == []
-    assert home_of(ADAPTER, []) is None
+    assert RANK(ADAPTER, [], NOW) == []
 
 
-def test_an_adapter_has_no_home_on_the_dead() -> None:
-    dead = [replace(replica, alive=False) for replica in (R1, R2, R3, R4)]
-    assert home_of(ADAPTER, dead) is None
-    assert home_of(ADAPTER, [*dead[:3], R4]) == "r4"
-
-
+names = st.sampled_from([ADAPTER, "legal@0123456789ab", "x@1", "y@2"])
 views = st.builds(
     ReplicaView,
     id=st.integers(0, 30).map(str),
     outstanding=st.integers(0, 6),
     capacity=st.integers(1, 4),
-    resident=st.booleans(),
-    adapters=st.integers(0, 3),
+    holds=st.frozensets(names),
+    active=st.frozensets(names),
+    loading=st.dictionaries(names, st.floats(NOW - 1, NOW + 2)),
+    max_loras=st.integers(1, 3),
+    kv_usage=st.floats(0, 1),
+    waiting_tokens=st.integers(0, 4000),
     alive=st.booleans(),
 )
 fleets = st.lists(views, max_size=8, unique_by=lambda view: view.id)
-adapters = st.sampled_from([ADAPTER, "legal@0123456789ab", None])
+adapters = st.one_of(st.none(), names)
 
 
 @given(adapters, fleets)
 def test_every_replica_is_ranked_once(adapter: str | None, fleet: list[ReplicaView]) -> None:
-    assert sorted(choice.replica for choice in rank(adapter, fleet)) == sorted(r.id for r in fleet)
+    assert sorted(view.id for view in RANK(adapter, fleet, NOW)) == sorted(r.id for r in fleet)
 
 
 @given(adapters, fleets)
 def test_the_dead_come_last(adapter: str | None, fleet: list[ReplicaView]) -> None:
-    alive = {replica.id: replica.alive for replica in fleet}
-    order = [alive[choice.replica] for choice in rank(adapter, fleet)]
+    order = [view.alive for view in RANK(adapter, fleet, NOW)]
     assert order == sorted(order, reverse=True)
 
 
 @given(adapters, fleets)
-def test_holders_with_room_come_before_all_others(
+def test_what_is_computed_beforehand_is_what_the_causes_add_up_to(
     adapter: str | None, fleet: list[ReplicaView]
 ) -> None:
-    warm = {r.id: r.resident and r.outstanding < r.capacity for r in fleet if r.alive}
-    order = [warm[choice.replica] for choice in rank(adapter, fleet) if choice.replica in warm]
-    assert order == sorted(order, reverse=True)
+    for view in fleet:
+        assert total_s(adapter, view, NOW, TUNED) == pytest.approx(
+            delay(adapter, view, NOW, TUNED).total_s
+        )
+
+
+@given(adapters, fleets.filter(lambda fleet: any(view.alive for view in fleet)))
+def test_nobody_is_sent_where_it_waits_longer_than_the_band_beyond_the_best(
+    adapter: str | None, fleet: list[ReplicaView]
+) -> None:
+    best_s = min(total_s(adapter, view, NOW, TUNED) for view in fleet if view.alive)
+    chosen = RANK(adapter, fleet, NOW)[0]
+    assert total_s(adapter, chosen, NOW, TUNED) <= best_s + TUNED.band_s
+
+
+@given(names, fleets)
+def test_no_full_replica_is_chosen_while_an_equally_warm_one_is_idle(
+    adapter: str, fleet: list[ReplicaView]
+) -> None:
+    fleet = [replace(view, active=frozenset(), loading={}, waiting_tokens=0) for view in fleet]
+    order = RANK(adapter, fleet, NOW)
+    if not order or not order[0].alive or order[0].outstanding < order[0].capacity:
+        return
+    warm = adapter in order[0].holds
+    for view in order[1:]:
+        assert not (view.alive and view.utilisation == 0 and (adapter in view.holds) == warm)
 
 
 @given(adapters, fleets.filter(bool))
-def test_a_replica_never_gains_by_more_load(adapter: str | None, fleet: list[ReplicaView]) -> None:
+def test_a_replica_never_costs_less_by_more_load(
+    adapter: str | None, fleet: list[ReplicaView]
+) -> None:
     first = fleet[0]
-    before = [choice.replica for choice in rank(adapter, fleet)].index(first.id)
-    loaded = [replace(first, outstanding=first.outstanding + 1), *fleet[1:]]
-    assert [choice.replica for choice in rank(adapter, loaded)].index(first.id) >= before
+    loaded = replace(
+        first, outstanding=first.outstanding + 1, waiting_tokens=first.waiting_tokens + 10
+    )
+    assert total_s(adapter, loaded, NOW, TUNED) >= total_s(adapter, first, NOW, TUNED)
 
 
 @given(adapters, fleets, st.randoms(use_true_random=False))
 def test_the_order_in_which_replicas_are_listed_decides_nothing(
-    adapter: str | None, fleet: list[ReplicaView], random: object
+    adapter: str | None, fleet: list[ReplicaView], random: Random
 ) -> None:
     shuffled = list(fleet)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert rank(adapter, shuffled) == rank(adapter, fleet)
+    random.shuffle(shuffled)
+    assert RANK(adapter, shuffled, NOW) == RANK(adapter, fleet, NOW)
 
 
-@given(adapters, fleets)
-def test_a_reason_says_what_is_known_of_the_fleet(
-    adapter: str | None, fleet: list[ReplicaView]
-) -> None:
-    known = {replica.id: replica for replica in fleet}
-    held = any(replica.resident and replica.alive for replica in fleet)
-    for choice in rank(adapter, fleet):
-        assert (choice.reason is Reason.RESIDENT) == known[choice.replica].resident
-        if choice.reason in (Reason.HOME, Reason.COLD):
-            assert not held
-        if choice.reason is Reason.SPILL:
-            assert held
+@given(names, fleets.filter(bool))
+def test_a_reason_says_what_is_known_of_the_fleet(adapter: str, fleet: list[ReplicaView]) -> None:
+    known = any(adapter in view.known for view in fleet if view.alive)
+    for view in fleet:
+        reason = explain(adapter, view, fleet, Homes(), NOW).reason
+        warm = reason in (Reason.RESIDENT, Reason.LOADING)
+        assert warm == (adapter in view.known)
+        assert (reason is Reason.SPILL) == (not warm and known)
 
 
 @given(st.integers(2, 9), st.integers(0, 8))
 def test_when_a_replica_leaves_only_its_own_adapters_move(size: int, leaves: int) -> None:
-    fleet = [_replica(f"r{number}") for number in range(size)]
+    fleet = [f"r{number}" for number in range(size)]
     gone = fleet[leaves % size]
-    rest = [replica for replica in fleet if replica is not gone]
+    rest = [replica for replica in fleet if replica != gone]
+    homes = Homes()
     for adapter in (f"adapter-{number}" for number in range(50)):
-        before = home_of(adapter, fleet)
-        assert before == gone.id or home_of(adapter, rest) == before
+        before = homes.first(adapter, fleet)
+        assert before == gone or homes.first(adapter, rest) == before
 
 
 def test_homes_are_spread_evenly() -> None:
-    homes = Counter(home_of(f"adapter-{number}", [R1, R2, R3, R4]) for number in range(2000))
-    assert set(homes) == {"r1", "r2", "r3", "r4"}
-    assert min(homes.values()) > 400
+    homes = Homes()
+    found = Counter(homes.first(f"a-{n}", ["r1", "r2", "r3", "r4"]) for n in range(2000))
+    assert min(found.values()) > 400
 
 
 def test_every_process_finds_the_same_home() -> None:
-    homes = [home_of(f"adapter-{number}", [R1, R2, R3, R4]) for number in range(6)]
+    homes = [Homes().first(f"adapter-{n}", ["r1", "r2", "r3", "r4"]) for n in range(6)]
     assert homes == ["r1", "r2", "r4", "r3", "r3", "r3"]
+
+
+def test_a_small_memory_of_homes_finds_the_same_ones() -> None:
+    small, large, ids = Homes(adapters=1), Homes(), ["r1", "r2", "r3"]
+    for adapter in ("a", "b", "a", "c", "a"):
+        assert small.order(adapter, ids) == large.order(adapter, ids)

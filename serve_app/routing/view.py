@@ -1,0 +1,103 @@
+"""What a gateway knows of a replica when it decides, and what things take there, in seconds."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What things take on a replica, in seconds, as measured there of late.
+
+    Attributes:
+        stage_s: bringing an adapter's files to the replica's node.
+        disk_s: reading them into the engine's memory.
+        swap_s: putting a held adapter into a LoRA slot.
+        prompt_token_s: computing one token of a prompt.
+        hold_s: an adapter keeps a slot that others wait for.
+        seat_s: a request keeps its place in the engine's batch.
+    """
+
+    stage_s: float = 0.5
+    disk_s: float = 0.3
+    swap_s: float = 0.02
+    prompt_token_s: float = 0.0002
+    hold_s: float = 0.5
+    seat_s: float = 3.0
+
+    @property
+    def load_s(self) -> float:
+        """A cold load, up to the adapter being held."""
+        return self.stage_s + self.disk_s
+
+
+TYPICAL = Costs()
+"""Of a replica that has measured nothing yet."""
+
+
+@dataclass(frozen=True)
+class ReplicaView:
+    """What a gateway knows of a replica.
+
+    Attributes:
+        outstanding: requests on it or on their way to it.
+        capacity: requests its engine runs at once (vLLM's max_num_seqs).
+        holds: adapters in its engine's memory, in a slot or not.
+        active: adapters that requests there use or wait for.
+        loading: adapters being loaded, with the time at which each should be held.
+        requests: requests in flight by adapter, as far as known.
+        max_loras: its engine's LoRA slots.
+        kv_usage: share of its KV cache in use, 0 to 1.
+        waiting: requests that were queued in its engine when it last told.
+        waiting_tokens: prompt tokens sent to it and not computed yet.
+        costs: what things take there.
+        alive: it has told, and has not said that its engine is dead.
+        known: adapters it would not have to load cold.
+        utilisation: the larger of its shares of seats and of KV cache in use.
+        base_s: what a request without an adapter would wait.
+        stranger_s: what a request for an adapter that it does not know would wait.
+    """
+
+    id: str
+    outstanding: int = 0
+    capacity: int = 1
+    holds: Set[str] = frozenset()
+    active: Set[str] = frozenset()
+    loading: Mapping[str, float] = field(default_factory=dict)
+    requests: Mapping[str, int] = field(default_factory=dict)
+    max_loras: int = 8
+    kv_usage: float = 0.0
+    waiting: int = 0
+    waiting_tokens: int = 0
+    costs: Costs = TYPICAL
+    alive: bool = True
+    known: Set[str] = field(init=False, compare=False)
+    utilisation: float = field(init=False, compare=False)
+    base_s: float = field(init=False, compare=False)
+    stranger_s: float = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Whatever does not depend on the adapter is computed once a view, not once a decision."""
+        known = {*self.holds, *self.active, *self.loading}
+        utilisation = max(self.outstanding / self.capacity, self.kv_usage)
+        base_s = self.queue_s + utilisation**2
+        stranger_s = base_s + self.slot_s + self.costs.load_s + self.costs.swap_s
+        for name, value in (
+            ("known", known),
+            ("utilisation", utilisation),
+            ("base_s", base_s),
+            ("stranger_s", stranger_s),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def queue_s(self) -> float:
+        """Seconds until a prompt that comes now is computed: for a seat, then for those before."""
+        beyond = max(0, self.outstanding + 1 - self.capacity)
+        for_seat_s = self.costs.seat_s * beyond / self.capacity
+        return for_seat_s + self.costs.prompt_token_s * self.waiting_tokens
+
+    @property
+    def slot_s(self) -> float:
+        """Seconds until an adapter that is not active there gets a slot."""
+        beyond = max(0, len(self.active) + 1 - self.max_loras)
+        return self.costs.hold_s * beyond / self.max_loras
