@@ -1,0 +1,1 @@
+"""A discrete-event twin of the fleet: production's routing, over engines that only keep time."""
