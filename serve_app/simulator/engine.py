@@ -85,9 +85,15 @@ class Engine:
         machine = self._machine
         tokens = sum(size for _, size in self._chunks)
         self._each_s = machine.step_s + machine.decode_s * decoding + machine.prefill_s * tokens
+        self._each_s += machine.adapter_s * self._adapters()
         self._began_s = now + filled * machine.swap_s
         self._steps = 1 if self._chunks else self._equal_steps()
         self._schedule_end()
+
+    def _adapters(self) -> int:
+        """How many adapters the coming step computes."""
+        computed = {request.adapter for request, _ in self._chunks} | set(self._batch.adapters())
+        return len(computed & self._slots.holding)
 
     def _idle_until_turn(self) -> None:
         """Nobody who holds a slot can go on: for want of memory, until another's turn."""

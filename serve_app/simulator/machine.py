@@ -18,8 +18,9 @@ class Machine:
     """An engine and its adapters' ways into it. The defaults are those of an 8B model on one
     data-centre GPU, rounded; ``calibrated`` against a real replica they are its own.
 
-    A step of the engine takes ``step_s + decode_s * decoding requests + prefill_s * prompt
-    tokens``: linear, as measured for continuous batching (Agrawal et al., Sarathi-Serve, 2024).
+    A step of the engine takes ``step_s + decode_s * decoding requests + prefill_s * prompt tokens
+    + adapter_s * adapters``: linear, as measured for continuous batching (Agrawal et al.,
+    Sarathi-Serve, 2024).
 
     Attributes:
         max_num_seqs: requests in one batch.
@@ -30,6 +31,7 @@ class Machine:
         step_s: seconds of a step that computes nothing.
         decode_s: seconds each decoding request adds to a step.
         prefill_s: seconds each prompt token adds to the step that computes it.
+        adapter_s: seconds each distinct adapter adds to a step.
         stage_s: seconds to bring an adapter's files to the node, once a replica.
         disk_s: seconds to read them into memory, beside the engine's loop.
         swap_s: seconds the engine's loop stands still to fill a slot.
@@ -45,6 +47,7 @@ class Machine:
     step_s: float = 0.012
     decode_s: float = 0.0002
     prefill_s: float = 0.0001
+    adapter_s: float = 0.0
     stage_s: float = 1.2
     disk_s: float = 0.25
     swap_s: float = 0.02

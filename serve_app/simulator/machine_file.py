@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_va
 from serve_app.errors import ConfigError
 from serve_app.simulator.machine import Machine
 
-_MAY_BE_ZERO = frozenset({"decode_s", "prefill_s", "stage_s", "disk_s", "swap_s"})
+_MAY_BE_ZERO = frozenset({"decode_s", "prefill_s", "adapter_s", "stage_s", "disk_s", "swap_s"})
 
 
 class _File(BaseModel):
