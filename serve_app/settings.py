@@ -170,6 +170,8 @@ class GatewaySettings(Strict):
         max_prompts: cap on prompts or inputs in one request.
         max_grammar_bytes: cap on a JSON schema, grammar, regex or list of choices.
         max_outstanding_per_replica: 503 when every replica has so many requests.
+        max_wait_s: 503 when a request would wait longer than this on every replica, for a LoRA
+            slot, a place in the batch and the prompts before it.
         request_timeout_s: 504 when an answer takes longer.
         head_hold_s: how long a stream's status line waits for its first token.
         keep_alive_s: seconds between comments on a stream that has nothing to say yet.
@@ -184,6 +186,7 @@ class GatewaySettings(Strict):
     max_prompts: int = Field(default=256, ge=1)
     max_grammar_bytes: int = Field(default=32_768, gt=0)
     max_outstanding_per_replica: int = Field(default=1024, ge=1)
+    max_wait_s: float = Field(default=2.0, gt=0)
     request_timeout_s: float = Field(default=600, gt=0)
     head_hold_s: float = Field(default=10, ge=0)
     keep_alive_s: float = Field(default=10, gt=0)

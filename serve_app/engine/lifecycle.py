@@ -17,10 +17,10 @@ from serve_app.engine.interface import Engine
 from serve_app.engine.preloading import Preloading
 from serve_app.engine.reporting import Reporting
 from serve_app.engine.residency import Residency
+from serve_app.engine.stays import Witness
 from serve_app.errors import AdapterLoading, ApiError
 from serve_app.feed import Follower, Update
 from serve_app.settings import RegistrySettings
-from serve_app.telemetry.metrics import ReplicaMetrics
 
 LOGGER = logging.getLogger("ray.serve")
 
@@ -39,13 +39,13 @@ class Lifecycle:
         settings: RegistrySettings,
         control: Any,
         replica: str,
-        metrics: ReplicaMetrics,
+        witness: Witness,
     ) -> None:
         self._replica = replica
         self._control = control
         self._streams = control.options(stream=True)
         self._artifacts = Artifacts(settings.artifacts_dir)
-        self.residency = Residency(engine, self._stage, metrics, self._changed)
+        self.residency = Residency(engine, self._stage, witness, self._changed)
         self._preloading = Preloading(self.residency)
         self._following = Following(self.residency, self._preloading, settings.drain_s)
         self._follower = Follower(lambda: self._streams.follow.remote(False), self._heard)

@@ -5,6 +5,7 @@ It answers calls, keeps the adapters they need resident, and tells gateways how 
 
 import asyncio
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable
 from importlib import import_module
@@ -18,10 +19,19 @@ from serve_app.engine.bus import Channel, NewsDesk, messages
 from serve_app.engine.canary import judge, question
 from serve_app.engine.interface import Engine, EngineDead, Stream, Whole
 from serve_app.engine.lifecycle import Lifecycle
+from serve_app.engine.measures import Measures, Running
 from serve_app.engine.refusals import error_event, error_in, is_error_event, refused
 from serve_app.engine.stay import Phase
 from serve_app.errors import ApiError, ReplicaLost
-from serve_app.routing.messages import BusMessage, Call, News, Probe, Reply, Subscription
+from serve_app.routing.messages import (
+    BusMessage,
+    Call,
+    Fetch,
+    News,
+    Probe,
+    Reply,
+    Subscription,
+)
 from serve_app.settings import AppSettings, EngineSettings
 from serve_app.telemetry.metrics import ReplicaMetrics
 
@@ -42,6 +52,7 @@ class Replica:
     ) -> None:
         self._settings = settings.engine
         self._metrics = ReplicaMetrics()
+        self._measures = Measures(self._metrics, settings.engine.slot_turn_s, time.monotonic)
         self._channels: defaultdict[str, Channel] = defaultdict(Channel)
         self._in_flight: Counter[str] = Counter()
         self._calls: defaultdict[str, set[asyncio.Task[Any]]] = defaultdict(set)
@@ -49,7 +60,7 @@ class Replica:
         self._engine = _make(engine, settings.engine)
         await self._engine.start()
         self._adapters = Lifecycle(
-            self._engine, settings.registry, control, self._id(), self._metrics
+            self._engine, settings.registry, control, self._id(), self._measures
         )
         self._residency = self._adapters.residency
 
@@ -70,12 +81,22 @@ class Replica:
         call = question(probe.version)
         return await _reply(call.request_id, self._probe(call, probe.version))
 
+    async def fetch(self, fetch: Fetch) -> None:
+        """Load an adapter before its requests come, as far as there is room for it."""
+        try:
+            async with self._residency.lease(fetch.version):
+                pass
+        except (ApiError, EngineDead) as error:
+            LOGGER.info("adapter %s was not fetched: %s", fetch.version.name, error)
+
     async def _answer(self, call: Call) -> Reply:
         async with self._residency.lease(call.version) as cold_load_s:
-            answer = await self._engine.answer(call)
-            if isinstance(answer, Whole):
-                return Reply(answer.status, answer.body, answer.usage, cold_load_s)
-            return await self._stream(call, answer, cold_load_s)
+            streams = bool(call.body.get("stream"))
+            with self._measures.follow(call.prompt_tokens, streams=streams) as running:
+                answer = await self._engine.answer(call)
+                if isinstance(answer, Whole):
+                    return Reply(answer.status, answer.body, answer.usage, cold_load_s)
+                return await self._stream(call, answer, cold_load_s, running)
 
     async def _probe(self, call: Call, version: Version) -> Reply:
         async with self._residency.lease(version) as cold_load_s:
@@ -88,7 +109,9 @@ class Replica:
                 raise
             return Reply(answer.status, answer.body, answer.usage, cold_load_s)
 
-    async def _stream(self, call: Call, answer: Stream, cold_load_s: float | None) -> Reply:
+    async def _stream(
+        self, call: Call, answer: Stream, cold_load_s: float | None, running: Running
+    ) -> Reply:
         """Send events as they come. An error before the first of them is a plain refusal."""
         channel = self._channels[call.gateway]
         events = answer.events
@@ -101,13 +124,16 @@ class Replica:
                     channel.send(call.number, error_event(self._error_in(event)))
                 else:
                     return refused(self._error_in(event))
-                sent = True
+                if not sent:
+                    self._measures.began(running)
+                    sent = True
         except BaseException:
             channel.drop(call.number)
             raise
         finally:
             await events.aclose()
         channel.end(call.number)
+        self._measures.ended(running)
         return Reply(200, usage=answer.usage, cold_load_s=cold_load_s)
 
     def _error_in(self, event: bytes) -> ApiError:
@@ -175,6 +201,10 @@ class Replica:
             active=frozenset(stay.name for stay in joinable if stay.active),
             load_s=self._residency.load_s,
             engine_lists=self._residency.listed,
+            max_loras=self._engine.max_loras,
+            waiting_tokens=self._measures.waiting_tokens(),
+            requests={stay.name: stay.leases for stay in stays if stay.leases},
+            costs=self._measures.costs(),
         )
 
     @staticmethod

@@ -7,9 +7,11 @@ from itertools import count
 
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.adapters.version import Version
 from serve_app.gateway.mailbox import BusLost, Mailbox
 from serve_app.routing.fleet import Fleet
-from serve_app.routing.messages import BusMessage, Call, Subscription
+from serve_app.routing.messages import BusMessage, Call, Fetch, Subscription
+from serve_app.routing.policy import TUNED, Tuning
 
 LOGGER = logging.getLogger("ray.serve")
 _RETRY_S = 0.2
@@ -21,9 +23,10 @@ class Buses:
     Args:
         replicas: handle of the engine deployment.
         gateway: this gateway's id.
+        tuning: the routing policy's constants.
     """
 
-    def __init__(self, replicas: DeploymentHandle, gateway: str) -> None:
+    def __init__(self, replicas: DeploymentHandle, gateway: str, tuning: Tuning = TUNED) -> None:
         self._replicas = replicas
         self._gateway = gateway
         self._loop = asyncio.get_running_loop()
@@ -31,7 +34,8 @@ class Buses:
         self._buses: dict[str, asyncio.Task[None]] = {}
         self._numbers = count(1)
         self._mailboxes: dict[int, tuple[Call, Mailbox]] = {}
-        self.fleet = Fleet(gateway, self._fleet_changed)
+        self.fleet = Fleet(gateway, self._fleet_changed, self._fetch, tuning=tuning)
+        self._fetching: set[asyncio.Task[None]] = set()
         self._meeting = self._loop.create_task(self._meet())
 
     def open(self, call: Call, max_bytes: int) -> Mailbox:
@@ -46,7 +50,7 @@ class Buses:
 
     async def hang_up(self) -> None:
         """Close every bus, so that no replica waits for this gateway before it stops."""
-        tasks = [self._meeting, *self._buses.values()]
+        tasks = [self._meeting, *self._buses.values(), *self._fetching]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -66,6 +70,23 @@ class Buses:
         """From any thread, and from inside any request's context, which must not leak into ours:
         Serve would end the bus together with that request."""
         self._loop.call_soon_threadsafe(self._follow, replicas, context=Context())
+
+    def _fetch(self, version: Version, replica: str) -> None:
+        """From any thread, as above."""
+        fetch = Fetch(version, replica, self.fleet)
+        self._loop.call_soon_threadsafe(self._begin_fetch, fetch, context=Context())
+
+    def _begin_fetch(self, fetch: Fetch) -> None:
+        fetching = self._loop.create_task(self._fetched(fetch))
+        self._fetching.add(fetching)
+        fetching.add_done_callback(self._fetching.discard)
+
+    async def _fetched(self, fetch: Fetch) -> None:
+        """If it fails, the next request for the adapter loads it, or finds out why not."""
+        try:
+            await self._calling(f"fetch:{fetch.replica}").fetch.remote(fetch)
+        except Exception as error:
+            LOGGER.info("%s was not fetched by %s: %s", fetch.version.name, fetch.replica, error)
 
     def _follow(self, replicas: frozenset[str]) -> None:
         self._running = replicas

@@ -4,7 +4,8 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from math import ceil
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -16,8 +17,10 @@ from serve_app.gateway import govern
 from serve_app.gateway.answers import StreamedAnswer, error_code, with_metadata
 from serve_app.gateway.buses import Buses
 from serve_app.gateway.exchange import Exchange
+from serve_app.gateway.reading import read
 from serve_app.gateway.registry import Registry
 from serve_app.routing.messages import Call, News, Operation, Reply
+from serve_app.routing.policy import Tuning
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
 from serve_app.telemetry.metrics import GatewayMetrics
@@ -27,6 +30,8 @@ from serve_app.tenancy.tenant import Tenant
 STREAMS = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.RESPONSE})
 CACHED = STREAMS | {Operation.EMBEDDING}
 _HANDLES = 4096
+BYTES_A_TOKEN = 4
+"""Of English text, in OpenAI's own rule of thumb; routing needs no better."""
 
 
 class Gateway:
@@ -49,7 +54,7 @@ class Gateway:
         self.registry = registry
         self._limits = limits
         self._metrics = metrics
-        self._buses = Buses(replicas, self.id)
+        self._buses = Buses(replicas, self.id, Tuning(shed_above_s=limits.max_wait_s))
         self._handle: Callable[[str], DeploymentHandle] = lru_cache(_HANDLES)(
             lambda key: replicas.options(multiplexed_model_id=key or "base")
         )
@@ -110,7 +115,8 @@ class Gateway:
             ApiError: whatever keeps it from being answered.
         """
         asked = _Asked(request, tenant)
-        body = govern.parse(await request.body())
+        raw = await read(request, partial(self._prefetch, asked))
+        body = govern.parse(raw)
         target = await self.resolve(tenant, govern.model_of(body))
         stream = operation in STREAMS and govern.wants_stream(body)
         governed = govern.govern(
@@ -119,8 +125,9 @@ class Gateway:
             adapter=target.version is not None,
             cache_salt=tenant.cache_salt if operation in CACHED else None,
         )
-        self._admit()
         call = self._call(asked, target, operation, governed)
+        call.prompt_tokens = len(raw) // BYTES_A_TOKEN
+        self._admit(call)
         exchange = Exchange(
             call, self._buses, self._handle, self._deadline(), self._limits.max_buffer_bytes
         )
@@ -134,12 +141,25 @@ class Gateway:
             raise
         return self._whole(asked, target, call, reply)
 
-    def _admit(self) -> None:
+    def _prefetch(self, asked: "_Asked", model: str) -> None:
+        """The rest of the body is still to come: its adapter may be loaded meanwhile."""
+        try:
+            target = self.known.resolve(asked.tenant, model)
+        except ApiError:
+            return  # the whole body decides what the answer is
+        if target.version is not None:
+            asked.prefetched_by = self._buses.fleet.prefetch(target.version)
+
+    def _admit(self, call: Call) -> None:
+        """Refuse what would wait for longer than it should, wherever it went."""
         fleet = self._buses.fleet
         if not fleet.answering():
             raise Overloaded("No replica is ready; try again.", retry_after_s=2)
         if fleet.full(self._limits.max_outstanding_per_replica):
             raise Overloaded("Every replica is busy; try again.", retry_after_s=1)
+        after_s = fleet.shed_after_s(call)
+        if after_s is not None:
+            raise Overloaded("Every replica is busy; try again.", retry_after_s=ceil(after_s))
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._limits.request_timeout_s
@@ -205,16 +225,18 @@ class Gateway:
 
 @dataclass(slots=True)
 class _Asked:
-    """Who asked, and when."""
+    """Who asked, when, and which replica was told of it early, if one was."""
 
     access: Access
     tenant: Tenant
     at: float
+    prefetched_by: str | None
 
     def __init__(self, request: Request, tenant: Tenant) -> None:
         self.access = request.state.access
         self.tenant = tenant
         self.at = asyncio.get_running_loop().time()
+        self.prefetched_by = None
 
     def metadata(self, target: Target) -> dict[str, Any]:
         """What an answer says of itself; ``latency_s`` is counted from the request's arrival."""

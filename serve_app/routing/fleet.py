@@ -5,32 +5,19 @@ The router may run in a thread of its own, so every method holds one lock for a 
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from threading import Lock
 
+from serve_app.adapters.version import Version
 from serve_app.routing.books import Booking, Books
+from serve_app.routing.heard import NO_NEWS, Heard
 from serve_app.routing.homes import Homes
 from serve_app.routing.messages import Call, News
 from serve_app.routing.policy import TUNED, Choice, Rank, Tuning, explain, least_delay
-from serve_app.routing.relief import copy_to, shed_after_s
-from serve_app.routing.view import TYPICAL, Costs, ReplicaView
+from serve_app.routing.relief import copy_to, is_hot, shed_after_s
+from serve_app.routing.view import ReplicaView
 
-NO_NEWS = News(holds=frozenset(), in_flight={}, capacity=1, alive=False)
-
-
-@dataclass(slots=True)
-class _Heard:
-    """A replica's last news, and what has happened there since that they cannot say.
-
-    Attributes:
-        served: adapters that have answered from there since.
-        loading: when adapters that are being loaded there should be held, by the clock.
-    """
-
-    news: News
-    costs: Costs
-    served: set[str] = field(default_factory=set)
-    loading: dict[str, float] = field(default_factory=dict)
+Fetcher = Callable[[Version, str], None]
+"""Has a version loaded by a replica, by its id, in the background. Called from any thread."""
 
 
 class Fleet:
@@ -39,6 +26,7 @@ class Fleet:
     Args:
         gateway: this gateway's id; its own calls are counted from its own books.
         on_change: told the ids of the running replicas whenever they change, from any thread.
+        fetch: brings copies of hot adapters to further replicas; None if there are to be none.
         rank: the routing policy; ``least_delay`` unless another is given.
         clock: seconds that never go back.
     """
@@ -47,19 +35,21 @@ class Fleet:
         self,
         gateway: str,
         on_change: Callable[[frozenset[str]], None],
+        fetch: Fetcher | None = None,
         rank: Rank | None = None,
         tuning: Tuning = TUNED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
         self._on_change = on_change
+        self._fetch = fetch
         self._homes = Homes()
         self._rank = rank or least_delay(self._homes, tuning)
         self._tuning = tuning
         self._clock = clock
         self._lock = Lock()
         self._running: frozenset[str] = frozenset()
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[str, Heard] = {}
         self._books = Books()
         self._views: dict[str, ReplicaView] = {}
 
@@ -80,8 +70,7 @@ class Fleet:
                 return
             before = self._heard.get(replica)
             self._books.told(replica)
-            self._heard[replica] = _Heard(news, _measured(news))
-            self._heard[replica].loading = self._still_loading(replica, before)
+            self._heard[replica] = Heard.after(before, news, self._clock())
             self._views.pop(replica, None)
 
     def doubt(self, replica: str) -> None:
@@ -92,16 +81,18 @@ class Fleet:
 
     def place(self, call: Call, replicas: tuple[str, ...]) -> list[str]:
         """Rank ``replicas`` for a call and book it on the best at once."""
-        version = call.version.name if call.version else None
+        name = call.version.name if call.version else None
         now = self._clock()
         with self._lock:
             self._unbook(call)
             views = [self._view(id_) for id_ in replicas]
-            order = self._rank(version, views, now)
+            order = self._rank(name, views, now)
             if order:
-                self._book(
-                    call, explain(version, order[0], views, self._homes, now, self._tuning), version
-                )
+                choice = explain(name, order[0], views, self._homes, now, self._tuning)
+                self._book(call, choice, name)
+            there = self._copy_to(call, replicas)
+        if there is not None and call.version is not None and self._fetch is not None:
+            self._fetch(call.version, there)
         return [view.id for view in order]
 
     def routed(self, call: Call, replica: str) -> None:
@@ -126,29 +117,26 @@ class Fleet:
             call.over = True
             booking = self._unbook(call)
             heard = self._heard.get(booking.replica) if booking is not None else None
-            if booking is None or booking.version is None or heard is None:
-                return
-            if served:
-                heard.served.add(booking.version)
-            if served or booking.version not in heard.news.holds:
-                heard.loading.pop(booking.version, None)
+            if booking is not None and booking.version is not None and heard is not None:
+                heard.over(booking.version, served=served)
 
-    def copy_of(self, call: Call) -> str | None:
-        """The replica that is to load this placed call's adapter too, in the background.
+    def prefetch(self, version: Version) -> str | None:
+        """Have ``version`` loaded where its next request would go, if nobody holds it yet.
 
-        Whoever asks is taken at its word to have it done.
+        Returns:
+            The replica that loads it, None if none has to.
         """
-        if call.version is None or call.choice is None:
-            return None
         with self._lock:
-            views = [self._view(id_) for id_ in self._running]
-            holder, now = self._view(call.choice.replica), self._clock()
-            name = call.version.name
-            there = copy_to(name, holder, views, self._rank, now, self._tuning)
-            if there is None:
+            views = self._told_views()
+            if self._fetch is None or any(version.name in view.known for view in views):
                 return None
-            self._expect(there.id, name, now)
-        return there.id
+            now = self._clock()
+            order = self._rank(version.name, views, now)
+            if not order or not order[0].alive:
+                return None
+            self._expect(order[0].id, version.name, now)
+        self._fetch(version, order[0].id)
+        return order[0].id
 
     def shed_after_s(self, call: Call) -> float | None:
         """Seconds after which the call, refused now, may come again; None to take it."""
@@ -174,8 +162,8 @@ class Fleet:
     def full(self, limit_per_replica: int) -> bool:
         """Whether every living replica has at least ``limit_per_replica`` requests."""
         with self._lock:
-            living = [view for view in self._told_views() if view.alive]
-        return bool(living) and all(view.outstanding >= limit_per_replica for view in living)
+            living = (view.outstanding for view in self._told_views() if view.alive)
+            return min(living, default=-1) >= limit_per_replica
 
     def _told_views(self) -> list[ReplicaView]:
         return [self._view(id_) for id_ in self._heard]
@@ -187,25 +175,23 @@ class Fleet:
         return view
 
     def _look(self, id_: str) -> ReplicaView:
-        heard = self._heard.get(id_) or _Heard(NO_NEWS, TYPICAL)
-        news, page = heard.news, self._books.page(id_)
-        others = sum(n for gateway, n in news.in_flight.items() if gateway != self._gateway)
-        requests = {name: max(n, news.requests.get(name, 0)) for name, n in page.by_version.items()}
-        return ReplicaView(
-            id=id_,
-            outstanding=page.calls + others,
-            capacity=news.capacity,
-            holds=news.holds | heard.served,
-            active=news.active | page.by_version.keys(),
-            loading=dict(heard.loading),
-            requests=requests,
-            max_loras=news.max_loras,
-            kv_usage=news.kv_usage,
-            waiting=news.waiting,
-            waiting_tokens=news.waiting_tokens + page.tokens_since,
-            costs=heard.costs,
-            alive=news.alive,
-        )
+        heard = self._heard.get(id_) or Heard()
+        return heard.view(id_, self._books.page(id_), self._gateway)
+
+    def _copy_to(self, call: Call, replicas: tuple[str, ...]) -> str | None:
+        """The replica that is to load this placed call's adapter too."""
+        if self._fetch is None or call.version is None or call.choice is None:
+            return None
+        name, now = call.version.name, self._clock()
+        holder = self._view(call.choice.replica)
+        if not is_hot(name, holder, self._tuning):
+            return None
+        views = [self._view(id_) for id_ in replicas]
+        there = copy_to(name, views, self._rank, now, self._tuning)
+        if there is None:
+            return None
+        self._expect(there.id, name, now)
+        return there.id
 
     def _book(self, call: Call, choice: Choice, version: str | None) -> None:
         if call.over:
@@ -226,17 +212,5 @@ class Fleet:
         """A load of ``version`` begins there because we ask for it."""
         heard = self._heard.get(replica)
         if heard is not None:
-            heard.loading[version] = now + heard.costs.load_s
+            heard.expect(version, now)
             self._views.pop(replica, None)
-
-    def _still_loading(self, replica: str, before: _Heard | None) -> dict[str, float]:
-        """Loads that the news tell of, and ours that they may be too old to know."""
-        heard, now = self._heard[replica], self._clock()
-        expected = before.loading if before else {}
-        begun = dict.fromkeys(heard.news.loading, now + heard.costs.load_s)
-        ours = {n: at for n, at in expected.items() if n not in heard.news.holds and at > now}
-        return {**begun, **ours, **{n: expected[n] for n in begun if n in expected}}
-
-
-def _measured(news: News) -> Costs:
-    return replace(news.costs, stage_s=0.0, disk_s=news.load_s) if news.load_s else news.costs

@@ -27,8 +27,8 @@ class Operation(StrEnum):
 class Call:
     """One request on its way to a replica.
 
-    The gateway's own half, from ``fleet`` on, stays behind when it is pickled: Ray's router
-    runs in the gateway's process and asks the call itself where it wants to go.
+    The gateway's own half, ``fleet``, ``choice`` and ``over``, stays behind when it is pickled:
+    Ray's router runs in the gateway's process and asks the call itself where it wants to go.
 
     Attributes:
         gateway: id of the gateway, which names its bus.
@@ -65,8 +65,18 @@ class Call:
             self.fleet.routed(self, replica)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        wire = (self.gateway, self.number, self.request_id, self.operation, self.body, self.version)
-        return Call, wire
+        return Call, (
+            self.gateway,
+            self.number,
+            self.request_id,
+            self.operation,
+            self.body,
+            self.version,
+            None,
+            None,
+            False,
+            self.prompt_tokens,
+        )
 
 
 class Placer(Protocol):
@@ -128,7 +138,7 @@ class News:
         max_loras: its engine's LoRA slots.
         waiting_tokens: prompt tokens sent to it and not computed yet.
         requests: requests in flight by version, whoever sent them.
-        costs: what things take there, as measured; ``load_s``, if any, is newer.
+        costs: what things take there, as measured.
     """
 
     holds: frozenset[str]
@@ -179,6 +189,25 @@ class Subscription:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Subscription, (self.gateway, self.replica)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A gateway's word to one replica that an adapter will be asked for there."""
+
+    version: Version
+    replica: str
+    fleet: Placer | None = None
+
+    def rank(self, replicas: tuple[str, ...]) -> list[str]:
+        """Only the replica it is for."""
+        return [self.replica] if self.replica in replicas else []
+
+    def routed(self, replica: str) -> None:
+        """Nothing is booked for it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fetch, (self.version, self.replica)
 
 
 @dataclass(frozen=True, slots=True)

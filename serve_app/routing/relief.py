@@ -9,26 +9,26 @@ from serve_app.routing.policy import TUNED, Rank, Tuning
 from serve_app.routing.view import ReplicaView
 
 
+def is_hot(adapter: str, holder: ReplicaView, tuning: Tuning = TUNED) -> bool:
+    """Whether ``holder`` has more to do than it should, and much of it for ``adapter``."""
+    busy = holder.utilisation > tuning.copy_above
+    return busy and holder.requests.get(adapter, 0) >= tuning.copy_requests
+
+
 def copy_to(
     adapter: str,
-    holder: ReplicaView,
     replicas: Sequence[ReplicaView],
     rank: Rank,
     now: float,
     tuning: Tuning = TUNED,
 ) -> ReplicaView | None:
-    """Where to load a copy of ``adapter`` in the background, None if it needs none.
+    """Where to load a copy of an adapter whose holder is hot with it, None if it needs none.
 
-    It does when its holder is hot with it, no other holder has room, and none is being loaded.
+    It does when no other holder has room, and none is being loaded.
 
     Args:
-        holder: where the latest request for the adapter went.
         rank: the policy that says which replica would be next.
     """
-    if holder.utilisation <= tuning.copy_above:
-        return None
-    if holder.requests.get(adapter, 0) < tuning.copy_requests:
-        return None
     alive = [view for view in replicas if view.alive]
     holders = [view for view in alive if adapter in view.known]
     if any(adapter in view.loading or view.utilisation <= tuning.copy_above for view in holders):
@@ -45,10 +45,11 @@ def shed_after_s(
     It is when it would wait too long wherever it went, for a slot, a seat and the prompts before
     it. The load of its adapter does not count: to refuse it would not make it any shorter.
     """
-    waits = (
-        view.queue_s + (0.0 if adapter is None or adapter in view.active else view.slot_s)
-        for view in replicas
-        if view.alive
-    )
-    best_s = min(waits, default=0.0)
-    return max(1.0, best_s - tuning.shed_above_s) if best_s > tuning.shed_above_s else None
+    best_s = float("inf")
+    for view in replicas:
+        if view.alive:
+            waits = adapter is not None and adapter not in view.active
+            best_s = min(best_s, view.queue_s + (view.slot_s if waits else 0.0))
+            if best_s <= tuning.shed_above_s:
+                return None
+    return max(1.0, best_s - tuning.shed_above_s) if best_s < float("inf") else None

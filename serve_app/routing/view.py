@@ -52,6 +52,9 @@ class ReplicaView:
         costs: what things take there.
         alive: it has told, and has not said that its engine is dead.
         known: adapters it would not have to load cold.
+        queue_s: seconds until a prompt that comes now is computed: for a seat, and for those
+            before it.
+        slot_s: seconds until an adapter that is not active there gets a slot.
         utilisation: the larger of its shares of seats and of KV cache in use.
         base_s: what a request without an adapter would wait.
         stranger_s: what a request for an adapter that it does not know would wait.
@@ -71,33 +74,32 @@ class ReplicaView:
     costs: Costs = TYPICAL
     alive: bool = True
     known: Set[str] = field(init=False, compare=False)
+    queue_s: float = field(init=False, compare=False)
+    slot_s: float = field(init=False, compare=False)
     utilisation: float = field(init=False, compare=False)
     base_s: float = field(init=False, compare=False)
     stranger_s: float = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Whatever does not depend on the adapter is computed once a view, not once a decision."""
-        known = {*self.holds, *self.active, *self.loading}
+        queue_s, slot_s = self._queue_s(), self._slot_s()
         utilisation = max(self.outstanding / self.capacity, self.kv_usage)
-        base_s = self.queue_s + utilisation**2
-        stranger_s = base_s + self.slot_s + self.costs.load_s + self.costs.swap_s
+        base_s = queue_s + utilisation**2
         for name, value in (
-            ("known", known),
+            ("known", {*self.holds, *self.active, *self.loading}),
+            ("queue_s", queue_s),
+            ("slot_s", slot_s),
             ("utilisation", utilisation),
             ("base_s", base_s),
-            ("stranger_s", stranger_s),
+            ("stranger_s", base_s + slot_s + self.costs.load_s + self.costs.swap_s),
         ):
             object.__setattr__(self, name, value)
 
-    @property
-    def queue_s(self) -> float:
-        """Seconds until a prompt that comes now is computed: for a seat, then for those before."""
+    def _queue_s(self) -> float:
         beyond = max(0, self.outstanding + 1 - self.capacity)
         for_seat_s = self.costs.seat_s * beyond / self.capacity
         return for_seat_s + self.costs.prompt_token_s * self.waiting_tokens
 
-    @property
-    def slot_s(self) -> float:
-        """Seconds until an adapter that is not active there gets a slot."""
+    def _slot_s(self) -> float:
         beyond = max(0, len(self.active) + 1 - self.max_loras)
         return self.costs.hold_s * beyond / self.max_loras

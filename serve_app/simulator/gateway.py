@@ -38,9 +38,9 @@ class Gateway:
         tuning: Tuning = TUNED,
     ) -> None:
         self.id = id_
-        self.fleet = Fleet(id_, lambda _ids: None, rank, tuning, clock)
         self._replicas = replicas
-        self._copies = copies
+        fetch = self._fetch if copies else None
+        self.fleet = Fleet(id_, lambda _ids: None, fetch, rank, tuning, clock)
         self._shedding = shedding
         self._numbers = count()
         self._calls: dict[Request, Call] = {}
@@ -96,10 +96,10 @@ class Gateway:
         self._calls[request] = call
         chosen = self.fleet.place(call, self._ids)[0]
         self._replicas[chosen].send(self.id, request)
-        there = self.fleet.copy_of(call) if self._copies else None
-        if there is not None and request.adapter is not None:
-            self._replicas[there].memory.fetch(request.adapter)
         return chosen
+
+    def _fetch(self, version: Version, replica: str) -> None:
+        self._replicas[replica].memory.fetch(version.name)
 
     def _over(self, request: Request, *, served: bool) -> None:
         self.fleet.release(self._calls.pop(request), served=served)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from serve_app.adapters.version import Version
 from serve_app.routing.fleet import Fleet
 from serve_app.routing.messages import Call, News
 from serve_app.routing.policy import Reason
@@ -19,8 +20,15 @@ class Clock:
         return self.now
 
 
-def _fleet(clock: Clock, **news: News) -> Fleet:
-    fleet = Fleet("me", lambda _: None, clock=clock)
+class Fetched(list[str]):
+    """Where copies were asked for."""
+
+    def __call__(self, _version: Version, replica: str) -> None:
+        self.append(replica)
+
+
+def _fleet(clock: Clock, fetch: Fetched | None = None, **news: News) -> Fleet:
+    fleet = Fleet("me", lambda _: None, fetch, clock=clock)
     fleet.replicas_are(frozenset(news))
     for replica, one in news.items():
         fleet.heard(replica, one)
@@ -38,18 +46,19 @@ def _news(*holds: str, capacity: int = 10) -> News:
 
 
 def test_a_hot_adapter_is_copied_once() -> None:
-    fleet = _fleet(Clock(), r1=_news(ACME.name), r2=_news())
-    calls = [_placed(fleet) for _ in range(8)]
+    fetched = Fetched()
+    fleet = _fleet(Clock(), fetched, r1=_news(ACME.name), r2=_news())
+    calls = [_placed(fleet) for _ in range(9)]
     assert {call.choice.replica for call in calls if call.choice} == {R1}
-    assert fleet.copy_of(calls[-1]) == R2
-    assert fleet.copy_of(calls[-1]) is None, "it is on its way"
+    assert fetched == [R2], "asked for once, on the way since"
 
 
 def test_a_copy_on_its_way_takes_calls_when_that_is_sooner() -> None:
-    clock = Clock()
-    fleet = _fleet(clock, r1=_news(ACME.name), r2=_news())
-    calls = [_placed(fleet) for _ in range(8)]
-    assert fleet.copy_of(calls[-1]) == R2
+    clock, fetched = Clock(), Fetched()
+    fleet = _fleet(clock, fetched, r1=_news(ACME.name), r2=_news())
+    for _ in range(8):
+        _placed(fleet)
+    assert fetched == [R2]
     clock.now += COSTS.load_s - 0.1
     choice = _placed(fleet).choice
     assert choice is not None
@@ -57,10 +66,30 @@ def test_a_copy_on_its_way_takes_calls_when_that_is_sooner() -> None:
 
 
 def test_the_base_is_never_copied() -> None:
-    fleet = _fleet(Clock(), r1=_news(), r2=_news())
-    call = a_call()
-    fleet.place(call, BOTH)
-    assert fleet.copy_of(call) is None
+    fetched = Fetched()
+    fleet = _fleet(Clock(), fetched, r1=_news(), r2=_news())
+    for _ in range(9):
+        fleet.place(a_call(), BOTH)
+    assert fetched == []
+
+
+def test_an_adapter_nobody_holds_is_fetched_where_its_request_will_go() -> None:
+    fetched = Fetched()
+    fleet = _fleet(Clock(), fetched, r1=_news(), r2=_news())
+    there = fleet.prefetch(ACME)
+    assert fetched == [there]
+    choice = _placed(fleet).choice
+    assert choice is not None
+    assert (choice.replica, choice.reason) == (there, Reason.LOADING)
+
+
+def test_an_adapter_that_is_held_or_on_its_way_is_not_fetched_early() -> None:
+    fetched = Fetched()
+    fleet = _fleet(Clock(), fetched, r1=_news(ACME.name), r2=_news())
+    assert fleet.prefetch(ACME) is None
+    assert fleet.prefetch(a_version("other")) is not None
+    assert fleet.prefetch(a_version("other")) is None
+    assert len(fetched) == 1
 
 
 def test_prompts_sent_count_until_the_replica_tells_its_state() -> None:
@@ -99,7 +128,8 @@ def test_a_load_that_failed_is_not_waited_for() -> None:
 
 def test_a_load_a_replica_tells_of_is_expected_to_take_what_loads_took_there() -> None:
     clock = Clock()
-    loading = replace(_news(ACME.name), loading=frozenset({ACME.name}), load_s=2.0)
+    costs = replace(COSTS, stage_s=0.5, disk_s=1.5)
+    loading = replace(_news(ACME.name), loading=frozenset({ACME.name}), costs=costs)
     fleet = _fleet(clock, r1=loading, r2=_news())
     clock.now += 1.5
     fleet.heard(R1, loading)

@@ -1,0 +1,109 @@
+"""What things take on this replica, as measured of late; gateways place requests by it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from serve_app.engine.stays import Witness
+from serve_app.routing.view import TYPICAL, Costs
+
+_LATEST_WEIGHS = 0.2
+_DOUBLES_S = 60.0
+"""In so many seconds the least time a token took is believed to have doubled."""
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A call in the engine.
+
+    Attributes:
+        tokens: of its prompt.
+        since: when it went to the engine.
+        computed_at: when its prompt was computed; of a call that is not streamed, when it should
+            have been; None until it is known.
+    """
+
+    tokens: int
+    since: float
+    computed_at: float | None
+
+
+class Measures:
+    """Follows calls and loads. It is a ``Witness`` of loads that tells another one.
+
+    Args:
+        witness: told what this one is told.
+        turn_s: how long an adapter keeps its slot while others wait, 0 if for as long as it likes.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, witness: Witness, turn_s: float, clock: Callable[[], float]) -> None:
+        self._witness = witness
+        self._turn_s = turn_s
+        self._clock = clock
+        self._running: set[Running] = set()
+        self._loads = 0
+        self._costs = replace(TYPICAL, seat_s=0.0)
+        self._token_s = float("inf")
+        self._token_at = 0.0
+
+    def costs(self) -> Costs:
+        """What things take. A seat costs nothing until the first stream has left one: nobody is
+        refused for what is not known."""
+        hold_s = self._turn_s or self._costs.seat_s or TYPICAL.hold_s
+        return replace(self._costs, hold_s=hold_s)
+
+    def waiting_tokens(self) -> int:
+        """Prompt tokens that are here and not computed yet."""
+        now = self._clock()
+        return sum(
+            one.tokens for one in self._running if one.computed_at is None or one.computed_at > now
+        )
+
+    @contextmanager
+    def follow(self, tokens: int, *, streams: bool) -> Iterator[Running]:
+        """A call of so many prompt tokens is in the engine."""
+        now = self._clock()
+        ahead_s = (self.waiting_tokens() + tokens) * self._costs.prompt_token_s
+        one = Running(tokens, now, None if streams else now + ahead_s)
+        self._running.add(one)
+        try:
+            yield one
+        finally:
+            self._running.remove(one)
+
+    def began(self, one: Running) -> None:
+        """The first output of a stream."""
+        one.computed_at = self._clock()
+        if one.tokens:
+            self._token_took((one.computed_at - one.since) / one.tokens, one.computed_at)
+
+    def ended(self, one: Running) -> None:
+        """A stream is whole."""
+        if one.computed_at is not None:
+            seat_s = self._clock() - one.computed_at
+            self._smooth("seat_s", seat_s, first=not self._costs.seat_s)
+
+    def loaded(self, stage_s: float, read_s: float, engine_s: float) -> None:
+        self._smooth("stage_s", stage_s, first=not self._loads)
+        self._smooth("disk_s", read_s + engine_s, first=not self._loads)
+        self._loads += 1
+        self._witness.loaded(stage_s, read_s, engine_s)
+
+    def load_failed(self) -> None:
+        self._witness.load_failed()
+
+    def evicted(self, reason: str) -> None:
+        self._witness.evicted(reason)
+
+    def _token_took(self, token_s: float, now: float) -> None:
+        """The least of late: most requests wait for more than their own prompt, for a slot or for
+        others' prompts, and a short one for a whole step."""
+        believed_s = self._token_s * 2.0 ** ((now - self._token_at) / _DOUBLES_S)
+        self._token_s, self._token_at = min(token_s, believed_s), now
+        self._costs = replace(self._costs, prompt_token_s=self._token_s)
+
+    def _smooth(self, name: str, latest: float, *, first: bool) -> None:
+        before: float = getattr(self._costs, name)
+        smoothed = latest if first else before + _LATEST_WEIGHS * (latest - before)
+        self._costs = replace(self._costs, **{name: smoothed})
