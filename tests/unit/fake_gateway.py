@@ -140,10 +140,15 @@ class Browser:
         broken: its connection cannot be written to.
     """
 
-    def __init__(self, site: Site, body: dict[str, Any], key: str = ACME_KEY) -> None:
+    def __init__(
+        self, site: Site, body: dict[str, Any], key: str = ACME_KEY, pieces: int = 1
+    ) -> None:
         self.broken = False
         self.messages: list[MutableMapping[str, Any]] = []
-        self._body: bytes | None = orjson.dumps(body)
+        raw = orjson.dumps(body)
+        size = -(-len(raw) // pieces)
+        self._pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+        self._said = 0
         self._scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -152,7 +157,10 @@ class Browser:
             "path": CHAT,
             "raw_path": CHAT.encode(),
             "query_string": b"",
-            "headers": [(b"authorization", f"Bearer {key}".encode())],
+            "headers": [
+                (b"authorization", f"Bearer {key}".encode()),
+                (b"content-length", str(len(raw)).encode()),
+            ],
             "client": ("127.0.0.1", 1),
             "server": ("gateway", 80),
             "scheme": "http",
@@ -172,10 +180,11 @@ class Browser:
         self.request.cancel()
 
     async def _receive(self) -> MutableMapping[str, Any]:
-        if self._body is None:
+        if self._said == len(self._pieces):
             await asyncio.sleep(3600)
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
+        self._said += 1
+        more = self._said < len(self._pieces)
+        return {"type": "http.request", "body": self._pieces[self._said - 1], "more_body": more}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if self.broken:

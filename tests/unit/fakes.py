@@ -11,6 +11,7 @@ from serve_app.adapters.version import Version
 from serve_app.routing.messages import (
     BusMessage,
     Call,
+    Fetch,
     News,
     Operation,
     Placer,
@@ -106,6 +107,7 @@ class FakeReplicas:
         responses: what was returned for every call.
         buses: the latest bus to each replica.
         keys: the routing keys that were asked for.
+        fetched: the adapters that replicas were told to fetch, and which was told.
     """
 
     def __init__(self, *replicas: str, answer: Answer | None = None) -> None:
@@ -121,6 +123,8 @@ class FakeReplicas:
         self.generate = FakeMethod(self._generate)
         self.hello = FakeMethod(self._hello)
         self.bus = FakeMethod(self._bus)
+        self.fetched: list[tuple[str, str]] = []
+        self.fetch = FakeMethod(self._fetch)
 
     def options(self, *, multiplexed_model_id: str = "", stream: bool = False) -> "FakeReplicas":
         if multiplexed_model_id:
@@ -151,6 +155,10 @@ class FakeReplicas:
     def _hello(self, subscription: Subscription) -> FakeResponse:
         assert subscription.fleet is not None
         subscription.fleet.replicas_are(frozenset(self.running))
+        return FakeResponse(asyncio.ensure_future(asyncio.sleep(0)))
+
+    def _fetch(self, fetch: Fetch) -> FakeResponse:
+        self.fetched += [(fetch.version.name, there) for there in fetch.rank(self.running)]
         return FakeResponse(asyncio.ensure_future(asyncio.sleep(0)))
 
     def _bus(self, subscription: Subscription) -> FakeBus:

@@ -1,12 +1,14 @@
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from serve_app.adapters.version import Version
 from serve_app.engine.interface import EngineDead
-from serve_app.routing.messages import Reply
+from serve_app.routing.messages import Fetch, Reply
+from serve_app.routing.view import TYPICAL
 from tests.unit.fake_engine import USAGE
 from tests.unit.fake_replica import Endless, Listener, a_replica, events, on_disk
 from tests.unit.fakes import a_call, a_version, news_of, until
@@ -14,6 +16,8 @@ from tests.unit.fakes import a_call, a_version, news_of, until
 VLLM_ERROR = (
     b'data: {"error":{"message":"bad","type":"BadRequestError","param":"n","code":400}}\n\n'
 )
+
+UNMEASURED = replace(TYPICAL, seat_s=0.0)
 
 
 @pytest.fixture
@@ -150,11 +154,32 @@ async def test_news_tell_what_the_replica_holds_and_how_busy_it_is(
     engine.script = Endless()
     listener = Listener(replica)
     await until(lambda: listener.news)
-    assert listener.news[0] == news_of(capacity=4)
-    answering = asyncio.create_task(replica.generate(a_call(version)))
+    assert listener.news[0] == replace(news_of(capacity=4), max_loras=2, costs=UNMEASURED)
+    call = replace(a_call(version), prompt_tokens=7, body={"stream": True})
+    answering = asyncio.create_task(replica.generate(call))
     await until(lambda: listener.news[-1].in_flight)
     await until(lambda: listener.news[-1].holds == {version.name})
+    await until(lambda: listener.news[-1].requests == {version.name: 1})
+    await until(lambda: listener.news[-1].costs.prompt_token_s < TYPICAL.prompt_token_s)
+    assert listener.news[-1].waiting_tokens == 0, "its first output has come"
     engine.alive = False
     await until(lambda: not listener.news[-1].alive)
     await listener.hang_up()
     await asyncio.wait([answering])
+
+
+async def test_an_adapter_is_fetched_before_its_requests_come(
+    version: Version, tmp_path: Path
+) -> None:
+    replica, engine = await a_replica(tmp_path)
+    await replica.fetch(Fetch(version, "r1"))
+    assert engine.names == {version.name}
+    assert replica._news().active == frozenset()
+    reply = await replica.generate(a_call(version))
+    assert reply.cold_load_s is None
+
+
+async def test_a_fetch_that_fails_is_nobody_s_error(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
+    await replica.fetch(Fetch(a_version("unknown"), "r1"))
+    assert engine.names == set()

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from serve_app.routing.messages import Call, Operation, Reply
+from serve_app.routing.view import Costs
 from serve_app.tenancy.keys import cache_salt
 from tests.unit.fake_gateway import ACME_KEY, PEPPER, ROOT_KEY, Browser, Site, a_site
 from tests.unit.fakes import FakeReplicas, a_version, news_of, until
@@ -107,6 +109,41 @@ async def test_a_fleet_that_is_full_says_when_to_come_back() -> None:
         assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
         assert response.headers["retry-after"]
         assert replicas.calls == []
+
+
+async def test_what_would_wait_too_long_everywhere_is_refused_with_when_to_come_again() -> None:
+    replicas = FakeReplicas("r1", "r2")
+    busy = replace(news_of(capacity=4, others=10), costs=Costs(seat_s=4.0))
+    replicas.news = busy
+    async with a_site(replicas, max_wait_s=2) as site:
+        response = await site.post()
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
+        assert response.headers["retry-after"] == "5", "7 s for a seat, 2 of which may be waited"
+        assert replicas.calls == []
+    async with a_site(replicas, max_wait_s=8) as site:
+        assert (await site.post()).status_code == 200
+
+
+async def test_an_adapter_is_fetched_while_a_long_body_is_still_on_its_way() -> None:
+    replicas = FakeReplicas("r1", "r2")
+    async with a_site(replicas) as site:
+        browser = Browser(site, {"model": "finance", "messages": ["long"] * 9}, pieces=3)
+        await until(lambda: browser.head == 200)
+        (call,) = replicas.calls
+        assert replicas.fetched == [(FINANCE.name, replicas.routed[0])]
+        assert call.prompt_tokens > 20
+        browser = Browser(site, {"model": "legal", "messages": []}, ROOT_KEY)
+        await until(lambda: browser.head == 200)
+        assert len(replicas.fetched) == 1
+
+
+async def test_what_only_seems_to_be_asked_for_is_no_error_of_the_request() -> None:
+    replicas = FakeReplicas("r1")
+    async with a_site(replicas) as site:
+        nested = {"extra": {"model": "nobody/knows"}, "messages": ["long"] * 9, "model": "finance"}
+        browser = Browser(site, nested, pieces=3)
+        await until(lambda: browser.head == 200)
+        assert replicas.fetched == []
 
 
 async def test_an_answer_that_takes_too_long_is_a_timeout() -> None:

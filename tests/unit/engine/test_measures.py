@@ -1,0 +1,91 @@
+import pytest
+
+from serve_app.engine.measures import Measures
+from serve_app.routing.view import TYPICAL
+from tests.unit.residency_bench import Witnessed
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def measures(clock: Clock) -> Measures:
+    return Measures(Witnessed(), turn_s=0.5, clock=clock)
+
+
+def _stream(measures: Measures, clock: Clock, tokens: int, first_s: float, rest_s: float) -> None:
+    with measures.follow(tokens, streams=True) as running:
+        clock.now += first_s
+        measures.began(running)
+        clock.now += rest_s
+        measures.ended(running)
+
+
+def test_before_anything_is_measured_costs_are_typical_and_a_seat_is_free(
+    measures: Measures,
+) -> None:
+    costs = measures.costs()
+    assert (costs.disk_s, costs.prompt_token_s) == (TYPICAL.disk_s, TYPICAL.prompt_token_s)
+    assert (costs.seat_s, costs.hold_s) == (0.0, 0.5)
+
+
+def test_loads_are_smoothed_from_the_first_one_on_and_passed_on(clock: Clock) -> None:
+    witness = Witnessed()
+    measures = Measures(witness, turn_s=0.5, clock=clock)
+    measures.loaded(1.0, 0.2, 0.3)
+    assert (measures.costs().stage_s, measures.costs().disk_s) == (1.0, 0.5)
+    measures.loaded(0.0, 0.2, 0.3)
+    assert measures.costs().stage_s == pytest.approx(0.8)
+    assert measures.costs().load_s == pytest.approx(1.3)
+    assert len(witness.loads) == 2
+
+
+def test_a_token_costs_the_least_it_took_of_late(measures: Measures, clock: Clock) -> None:
+    _stream(measures, clock, tokens=100, first_s=0.1, rest_s=1)
+    assert measures.costs().prompt_token_s == pytest.approx(0.001)
+    _stream(measures, clock, tokens=2, first_s=0.1, rest_s=1)
+    assert measures.costs().prompt_token_s == pytest.approx(0.001, rel=0.05)
+    clock.now += 600
+    _stream(measures, clock, tokens=100, first_s=0.2, rest_s=1)
+    assert measures.costs().prompt_token_s == pytest.approx(0.002), "what is old is forgotten"
+
+
+def test_a_seat_takes_as_long_as_streams_last(measures: Measures, clock: Clock) -> None:
+    _stream(measures, clock, tokens=1, first_s=0.1, rest_s=4.0)
+    assert measures.costs().seat_s == pytest.approx(4.0)
+    _stream(measures, clock, tokens=1, first_s=0.1, rest_s=9.0)
+    assert measures.costs().seat_s == pytest.approx(5.0)
+
+
+def test_without_turns_a_slot_is_held_for_as_long_as_a_seat(clock: Clock) -> None:
+    measures = Measures(Witnessed(), turn_s=0, clock=clock)
+    _stream(measures, clock, tokens=1, first_s=0.1, rest_s=4.0)
+    assert measures.costs().hold_s == pytest.approx(4.0)
+
+
+def test_a_prompt_waits_until_its_stream_begins(measures: Measures, clock: Clock) -> None:
+    with measures.follow(100, streams=True) as one, measures.follow(30, streams=True):
+        clock.now += 60
+        assert measures.waiting_tokens() == 130
+        measures.began(one)
+        assert measures.waiting_tokens() == 30
+    assert measures.waiting_tokens() == 0
+
+
+def test_a_prompt_that_is_not_streamed_waits_for_as_long_as_it_should_take(
+    measures: Measures, clock: Clock
+) -> None:
+    with measures.follow(100, streams=False):
+        assert measures.waiting_tokens() == 100
+        clock.now += 100 * TYPICAL.prompt_token_s
+        assert measures.waiting_tokens() == 0
