@@ -21,6 +21,10 @@ def _rate(metric: str, label: str) -> str:
     return f"sum by ({label}) (rate(ray_{metric}[1m]))"
 
 
+def _total_rate(metric: str) -> str:
+    return f"sum(rate(ray_{metric}[1m]))"
+
+
 def _quantile(q: float, metric: str, by: str = "") -> str:
     return f"histogram_quantile({q}, sum by (le{by}) (rate(ray_{metric}_bucket[1m])))"
 
@@ -53,6 +57,48 @@ PANELS = (
         "Placements by reason",
         "reqps",
         {"{{reason}}": _rate("serve_app_placements_total", "reason")},
+    ),
+    Panel(
+        "Expected delay of a placement by cause",
+        "s",
+        {
+            "{{cause}}": (
+                f"{_rate('serve_app_expected_delay_seconds_total', 'cause')}"
+                " / scalar(sum(rate(ray_serve_app_placements_total[1m])))"
+            )
+        },
+    ),
+    Panel(
+        "First token against what was expected",
+        "s",
+        {
+            "p50 {{direction}}": _quantile(
+                0.5, "serve_app_first_token_error_seconds", ", direction"
+            ),
+            "p99 {{direction}}": _quantile(
+                0.99, "serve_app_first_token_error_seconds", ", direction"
+            ),
+        },
+    ),
+    Panel(
+        "Requests refused because they would wait too long",
+        "reqps",
+        {"refused": _total_rate("serve_app_shed_total")},
+    ),
+    Panel(
+        "Copies of hot adapters begun in the background",
+        "reqps",
+        {"copies": _total_rate("serve_app_copies_total")},
+    ),
+    Panel(
+        "Adapters fetched early, by whether it was of use",
+        "reqps",
+        {"useful: {{useful}}": _rate("serve_app_prefetches_total", "useful")},
+    ),
+    Panel(
+        "Replicas that answer, as each gateway sees it",
+        "short",
+        {"{{replica}}": _highest("serve_app_replicas_answering")},
     ),
     Panel(
         "Cold loads",

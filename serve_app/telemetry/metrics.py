@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from ray.serve.metrics import Counter, Gauge, Histogram
 
+from serve_app.routing.policy import Delay
+
 MAX_TENANT_LABELS = 100
 _SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 _FRAMES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -48,6 +50,31 @@ class GatewayMetrics:
             boundaries=_SECONDS,
             tag_keys=("tenant",),
         )
+        self._expected_s = Counter(
+            "serve_app_expected_delay_seconds_total",
+            "Seconds that calls were expected to wait where they were placed, by cause.",
+            ("cause",),
+        )
+        self._error_s = Histogram(
+            "serve_app_first_token_error_seconds",
+            "Seconds by which the first byte of a stream came later or sooner than expected.",
+            boundaries=_SECONDS,
+            tag_keys=("direction",),
+        )
+        self._shed = Counter(
+            "serve_app_shed_total", "Calls refused because they would wait too long anywhere."
+        )
+        self._copies = Counter(
+            "serve_app_copies_total", "Copies of hot adapters begun in the background."
+        )
+        self._prefetches = Counter(
+            "serve_app_prefetches_total",
+            "Adapters fetched before their request was whole, and whether it then went there.",
+            ("useful",),
+        )
+        self._answering = Gauge(
+            "serve_app_replicas_answering", "Replicas that have told this gateway that they live."
+        )
 
     def answered(
         self,
@@ -67,7 +94,43 @@ class GatewayMetrics:
             self._first_token.observe(first_byte_s, tags={"tenant": label})
 
     def placed(self, reason: str) -> None:
+        """One call has gone to a replica, for this reason."""
         self._placements.inc(tags={"reason": reason})
+
+    def expected(self, delay: Delay, first_byte_s: float | None) -> None:
+        """What the call of a placement was expected to wait, and did if its answer is a stream.
+
+        What sharing the engine costs is a price, not a wait: the error is that of the other three.
+        """
+        causes = (
+            ("load", delay.load_s),
+            ("slot", delay.slot_s),
+            ("queue", delay.queue_s),
+            ("busy", delay.busy_s),
+        )
+        for cause, seconds in causes:
+            if seconds > 0:
+                self._expected_s.inc(seconds, tags={"cause": cause})
+        if first_byte_s is not None:
+            error_s = first_byte_s - (delay.total_s - delay.busy_s)
+            direction = "later" if error_s >= 0 else "sooner"
+            self._error_s.observe(abs(error_s), tags={"direction": direction})
+
+    def shed(self) -> None:
+        """A call was refused, for it would have waited too long wherever it went."""
+        self._shed.inc()
+
+    def copied(self) -> None:
+        """A replica was told to load a hot adapter that others hold already."""
+        self._copies.inc()
+
+    def prefetched(self, useful: bool) -> None:
+        """A replica was told of an adapter early; ``useful`` if its request then went there."""
+        self._prefetches.inc(tags={"useful": "yes" if useful else "no"})
+
+    def replicas(self, answering: int) -> None:
+        """So many replicas have told that they live."""
+        self._answering.set(answering)
 
 
 class ReplicaMetrics:

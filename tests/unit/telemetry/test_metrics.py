@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from serve_app.routing.policy import Delay
 from serve_app.telemetry import metrics
 from serve_app.telemetry.metrics import (
     MAX_TENANT_LABELS,
@@ -84,6 +85,47 @@ def test_a_placement_is_counted_by_its_reason(recorded: list[Any]) -> None:
     assert recorded == [("serve_app_placements_total", 1, {"reason": "spill"})]
 
 
+def test_an_expected_delay_is_counted_by_those_causes_that_there_are(recorded: list[Any]) -> None:
+    GatewayMetrics().expected(Delay(load_s=0.5, slot_s=0.0, queue_s=0.25, busy_s=0.125), None)
+    assert recorded == [
+        ("serve_app_expected_delay_seconds_total", 0.5, {"cause": "load"}),
+        ("serve_app_expected_delay_seconds_total", 0.25, {"cause": "queue"}),
+        ("serve_app_expected_delay_seconds_total", 0.125, {"cause": "busy"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first_byte_s", "error_s", "direction"),
+    [(1.0, 0.25, "later"), (0.75, 0.0, "later"), (0.5, 0.25, "sooner")],
+)
+def test_a_stream_is_compared_with_what_was_expected_to_keep_it_waiting(
+    recorded: list[Any], first_byte_s: float, error_s: float, direction: str
+) -> None:
+    delay = Delay(load_s=0.5, slot_s=0.125, queue_s=0.125, busy_s=4.0)
+    GatewayMetrics().expected(delay, first_byte_s)
+    assert recorded[-1] == (
+        "serve_app_first_token_error_seconds",
+        error_s,
+        {"direction": direction},
+    )
+
+
+def test_what_routing_alone_did_not_do_is_counted(recorded: list[Any]) -> None:
+    gateway = GatewayMetrics()
+    gateway.shed()
+    gateway.copied()
+    gateway.prefetched(True)
+    gateway.prefetched(False)
+    gateway.replicas(3)
+    assert recorded == [
+        ("serve_app_shed_total", 1, {}),
+        ("serve_app_copies_total", 1, {}),
+        ("serve_app_prefetches_total", 1, {"useful": "yes"}),
+        ("serve_app_prefetches_total", 1, {"useful": "no"}),
+        ("serve_app_replicas_answering", 3, {}),
+    ]
+
+
 def test_a_replica_counts_loads_by_phase_and_evictions_by_reason(recorded: list[Any]) -> None:
     replica = ReplicaMetrics()
     replica.loaded(0.5, 0.25, 0.125)
@@ -117,6 +159,11 @@ def test_ray_takes_every_metric_as_it_is_declared() -> None:
     gateway, replica = GatewayMetrics(), ReplicaMetrics()
     gateway.answered("acme", "ok", 3, 2, 0.5)
     gateway.placed("home")
+    gateway.expected(Delay(0.5, 0.1, 0.1, 0.1), 0.25)
+    gateway.shed()
+    gateway.copied()
+    gateway.prefetched(True)
+    gateway.replicas(2)
     replica.loaded(0.5, 0.25, 0.125)
     replica.load_failed()
     replica.evicted("room")
