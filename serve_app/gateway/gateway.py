@@ -1,6 +1,7 @@
 """A request's way through the gateway, from a body to an answer."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from serve_app.gateway.exchange import Exchange
 from serve_app.gateway.reading import read
 from serve_app.gateway.registry import Registry
 from serve_app.routing.messages import Call, News, Operation, Reply
+from serve_app.routing.placements import Placements
 from serve_app.routing.policy import Tuning
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
@@ -52,6 +54,7 @@ class Gateway:
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.registry = registry
+        self.placements = Placements(time.time)
         self._limits = limits
         self._metrics = metrics
         self._buses = Buses(replicas, self.id, Tuning(shed_above_s=limits.max_wait_s))
@@ -218,6 +221,9 @@ class Gateway:
         if call.choice is not None:
             access.replica, access.placement = call.choice.replica, call.choice.reason.value
             self._metrics.placed(call.choice.reason.value)
+            self._metrics.expected(call.choice.delay, access.first_byte_s)
+            cold_load_s = reply.cold_load_s if reply else None
+            self.placements.note(access.adapter, call.choice, cold_load_s, access)
         if reply is not None:
             access.prompt_tokens = reply.usage.prompt_tokens
             access.completion_tokens = reply.usage.completion_tokens

@@ -14,6 +14,7 @@ from serve_app.feed import Tenants
 from serve_app.gateway.app import create_app
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.registry import Registry
+from serve_app.routing.policy import Delay
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.keys import Keyring, cache_salt, fingerprint
@@ -66,11 +67,13 @@ class RecordedMetrics(GatewayMetrics):
     Attributes:
         requests: tenant and outcome of each, with its tokens and time to first byte.
         placements: why each call's replica was chosen.
+        waits: what each call was expected to wait in all, and did if it was streamed.
     """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str | None, str, int, int, float | None]] = []
         self.placements: list[str] = []
+        self.waits: list[tuple[float, float | None]] = []
 
     def answered(
         self,
@@ -84,6 +87,9 @@ class RecordedMetrics(GatewayMetrics):
 
     def placed(self, reason: str) -> None:
         self.placements.append(reason)
+
+    def expected(self, delay: Delay, first_byte_s: float | None) -> None:
+        self.waits.append((delay.total_s, first_byte_s))
 
 
 class Site:
