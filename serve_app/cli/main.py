@@ -7,6 +7,7 @@ import typer
 
 from serve_app import __version__
 from serve_app.cli.exits import CONFIG_REFUSED, MACHINE_UNFIT
+from serve_app.cli.simulate import simulate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -114,6 +115,9 @@ def check(
     if any(one.fatal for one in findings):
         raise typer.Exit(MACHINE_UNFIT)
     typer.echo("ok" if file is None else f"{file.path} is right, and this machine can serve it")
+
+
+app.command()(simulate)
 
 
 def _adapters(ours: "Ours") -> "list[Finding]":

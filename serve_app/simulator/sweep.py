@@ -103,6 +103,14 @@ class Size:
     enough: Result | None
     fewer: Result | None
 
+    def row(self) -> dict[str, str | int | float | None]:
+        """As a line of a table, for programs: ``replicas`` is None if no number is enough."""
+        last = self.enough or self.fewer
+        assert last is not None
+        less = self.fewer.outcome.within if self.fewer else None
+        row = last.row() | {"within_with_one_less": less if self.enough else None}
+        return row if self.enough else row | {"replicas": None}
+
 
 def run(setting: Setting, replicas: int, traces: Traces, goal: Goal) -> Result:
     """Simulate the traffic of every seed; the same arguments give the same result."""

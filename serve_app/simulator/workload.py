@@ -44,6 +44,7 @@ Rate = Callable[[float], float]
 """Requests a second at a time, relative to the traffic's own rate."""
 Chooser = Callable[[float], int | None]
 """Which adapter a request at a time is for."""
+Workload = Callable[[Traffic, Random], Iterator[Arrival]]
 
 
 def zipf(traffic: Traffic, random: Random) -> Chooser:
@@ -111,6 +112,16 @@ def uniform(traffic: Traffic, random: Random) -> Iterator[Arrival]:
         return random.randrange(traffic.adapters)
 
     return _requests(traffic, random, lambda _: 1.0, 1.0, choose)
+
+
+WORKLOADS: dict[str, Workload] = {
+    "steady": steady,
+    "bursty": bursty,
+    "flash-crowd": flash_crowd,
+    "shifting": shifting,
+    "noisy-tenant": noisy_tenant,
+    "uniform": uniform,
+}
 
 
 def _requests(
