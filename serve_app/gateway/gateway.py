@@ -222,8 +222,7 @@ class Gateway:
             access.replica, access.placement = call.choice.replica, call.choice.reason.value
             self._metrics.placed(call.choice.reason.value)
             self._metrics.expected(call.choice.delay, access.first_byte_s)
-            cold_load_s = reply.cold_load_s if reply else None
-            self.placements.note(access.adapter, call.choice, cold_load_s, access)
+            self.placements.note(access.adapter, call.choice, reply, access)
         if reply is not None:
             access.prompt_tokens = reply.usage.prompt_tokens
             access.completion_tokens = reply.usage.completion_tokens

@@ -26,5 +26,10 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._gateway, self._metrics, self._max_body_bytes)
 
+    async def check_health(self) -> None:
+        """Serve asks every few seconds, however little there is to do: the time to say what the
+        gateway sees. It is never ill for want of replicas."""
+        self._metrics.replicas(sum(news.alive for news in self._gateway.fleet().values()))
+
 
 IngressDeployment = serve.deployment(name="gateway")(serve.ingress()(Ingress))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from serve_app.routing.messages import Reply
 from serve_app.routing.policy import Choice
 
 ADAPTERS = 1024
@@ -34,12 +35,14 @@ class Placement:
     Attributes:
         choice: the replica, the reason for it, and what it was expected to wait there.
         cold_load_s: seconds it waited for its adapter to be loaded, None if it was resident.
+        streamed: it was answered by a whole stream, so that its first byte is its first token.
         asked: the request itself: its id, how it ended, and how long that took from its arrival.
         noted_at: wall clock in seconds when its answer was there.
     """
 
     choice: Choice
     cold_load_s: float | None
+    streamed: bool
     asked: Asked
     noted_at: float
 
@@ -66,17 +69,21 @@ class Placements:
         self._each = each
         self._last: OrderedDict[str | None, deque[Placement]] = OrderedDict()
 
-    def note(
-        self, adapter: str | None, choice: Choice, cold_load_s: float | None, asked: Asked
-    ) -> None:
-        """A request for ``adapter``, None for the base, was placed and answered."""
+    def note(self, adapter: str | None, choice: Choice, reply: Reply | None, asked: Asked) -> None:
+        """A request for ``adapter``, None for the base, was placed and is over.
+
+        Args:
+            reply: what the replica said at the end, None if it was cut short.
+        """
         last = self._last.get(adapter)
         if last is None:
             if len(self._last) >= self._limit:
                 self._last.popitem(last=False)
             last = self._last[adapter] = deque(maxlen=self._each)
         self._last.move_to_end(adapter)
-        last.append(Placement(choice, cold_load_s, asked, self._clock()))
+        cold_load_s = reply.cold_load_s if reply else None
+        streamed = reply is not None and reply.streamed
+        last.append(Placement(choice, cold_load_s, streamed, asked, self._clock()))
 
     def latest(self) -> dict[str | None, tuple[Placement, ...]]:
         """What is remembered: adapters and placements, newest first."""

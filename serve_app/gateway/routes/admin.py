@@ -1,10 +1,14 @@
 """What operators may see. Needs an admin key."""
 
-from typing import Annotated, Any
+import asyncio
+import time
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from serve_app.adapters.commands import ShowAudit
+from serve_app.gateway.fleet_page import fleet_page
+from serve_app.gateway.fleet_schema import FleetPage
 from serve_app.gateway.routes.dependencies import (
     TheCaller,
     TheGateway,
@@ -12,29 +16,35 @@ from serve_app.gateway.routes.dependencies import (
     documented_auth,
 )
 
+MAX_ADAPTERS = 1000
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[documented_auth, an_admin])
 
 
-@router.get("/fleet")
-async def fleet(gateway: TheGateway) -> dict[str, Any]:
-    """Every replica as this gateway knows it: residency, load, life."""
-    replicas = [
-        {
-            "replica": replica,
-            "alive": news.alive,
-            "adapters": sorted(news.holds),
-            "loading": sorted(news.loading),
-            "active": sorted(news.active),
-            "load_s": round(news.load_s, 4),
-            "engine_lists": news.engine_lists,
-            "in_flight": sum(news.in_flight.values()),
-            "capacity": news.capacity,
-            "waiting": news.waiting,
-            "kv_usage": news.kv_usage,
-        }
-        for replica, news in gateway.fleet().items()
-    ]
-    return {"gateway": gateway.id, "replicas": replicas}
+@router.get("/fleet", response_model=FleetPage)
+async def fleet(
+    gateway: TheGateway,
+    adapter: Annotated[
+        str | None,
+        Query(
+            max_length=255,
+            description="Only this adapter, of any version or of one; `base` is the base.",
+            examples=["acme-finance-lora"],
+        ),
+    ] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_ADAPTERS, description="Adapters on the page at most.")
+    ] = 100,
+) -> Response:
+    """Every replica as this gateway knows it, and where each adapter's last requests went and why:
+    what they were expected to wait there, and what they did wait."""
+    told, latest = gateway.fleet(), gateway.placements.latest()
+
+    def page() -> str:
+        made = fleet_page(gateway.id, told, latest, time.time(), limit, adapter)
+        return made.model_dump_json()
+
+    # Of a large fleet it is many names: not on the loop that answers requests.
+    return Response(await asyncio.to_thread(page), media_type="application/json")
 
 
 @router.get("/audit")
