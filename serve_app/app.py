@@ -17,6 +17,9 @@ VLLM = "serve_app.engine.vllm_engine:VllmEngine"
 MANY = 100_000
 """Serve's own request caps stand above ours, which know what a request costs."""
 
+DRAIN_MARGIN_S = 10
+"""A replica that is to leave stays until the longest request it may have has had its time."""
+
 
 def build(args: dict[str, Any]) -> serve.Application:
     """What ``serve run configs/prod.yaml`` starts.
@@ -38,7 +41,7 @@ def assemble(settings: AppSettings, engine: str) -> serve.Application:
         request_router_config=RequestRouterConfig(request_router_class=CallRouter),
         health_check_period_s=1,
         health_check_timeout_s=settings.engine.hang_timeout_s + 10,
-        graceful_shutdown_timeout_s=60,
+        graceful_shutdown_timeout_s=settings.gateway.request_timeout_s + DRAIN_MARGIN_S,
         logging_config=logging,
     ).bind(settings, engine, control)
     gateways = IngressDeployment.options(

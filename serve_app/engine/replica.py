@@ -32,6 +32,7 @@ from serve_app.routing.messages import (
     Reply,
     Subscription,
 )
+from serve_app.routing.scaling import stats
 from serve_app.settings import AppSettings, EngineSettings
 from serve_app.telemetry.metrics import ReplicaMetrics
 
@@ -174,6 +175,10 @@ class Replica:
 
     async def hello(self, _subscription: Subscription) -> None:
         """Answers a gateway that wants to meet the fleet."""
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the autoscaling policy learns of this replica. Serve asks."""
+        return stats(self._news())
 
     async def check_health(self) -> None:
         """Raise when the engine is dead, hangs or keeps what it was told to free, so that Serve
