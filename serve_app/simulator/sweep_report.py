@@ -152,7 +152,7 @@ def _number(row: Row, name: str) -> float:
 def _table(title: str, *measures: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("policy")
-    for name in ("replicas", "max_loras", "max_cpu_loras", "rank", *measures):
+    for name in ("replicas", "max_loras", "cpu_loras", "rank", *measures):
         table.add_column(name, justify="right")
     return table
 
