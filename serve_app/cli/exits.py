@@ -11,3 +11,12 @@ CONFIG_REFUSED = 2
 
 MACHINE_UNFIT = 3
 """Something on this machine stands in the way."""
+
+AWAY = 4
+"""No application answers at the address that was given, or it cannot answer now."""
+
+DENIED = 5
+"""The application refused the key."""
+
+UNKNOWN_ANSWER = 6
+"""What answers at the address that was given is not this application, or not of this version."""

@@ -7,6 +7,7 @@ import typer
 
 from serve_app import __version__
 from serve_app.cli.exits import CONFIG_REFUSED, MACHINE_UNFIT
+from serve_app.cli.fleet import fleet
 from serve_app.cli.simulate import simulate
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def check(
 
 
 app.command()(simulate)
+app.command()(fleet)
 
 
 def _adapters(ours: "Ours") -> "list[Finding]":
