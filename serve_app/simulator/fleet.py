@@ -96,34 +96,55 @@ def simulate(setup: Setup, arrivals: Sequence[Arrival], policy: Policy, seed: in
 
     The same arguments give the same trail, on every machine.
     """
-    return _Fleet(setup, policy, seed).run(arrivals)
+    return Twin(setup, policy, seed).run(arrivals)
 
 
-class _Fleet:
+class Twin:
+    """A fleet that can be run once.
+
+    Attributes:
+        events: its clock, on which whoever drives it may have things done.
+        running: the replicas that take requests, the oldest first.
+    """
+
     def __init__(self, setup: Setup, policy: Policy, seed: int) -> None:
         self._setup = setup
-        self._events = Events()
+        self.events = Events()
+        self._until_s = DRAIN_S
         self._numbers = count()
         self._all: dict[str, Replica] = {}
         self._random = Random(seed)
         self._gateways = [self._gateway(f"g{n}", policy) for n in range(setup.gateways)]
         self._by_id = {gateway.id: gateway for gateway in self._gateways}
-        self._running: list[Replica] = [self._start() for _ in range(setup.replicas)]
+        self.running: list[Replica] = [self._start() for _ in range(setup.replicas)]
         self._names: dict[int, str] = {}
 
     def run(self, arrivals: Sequence[Arrival]) -> Trail:
-        trail, setup = Trail(), self._setup
+        """Have all of ``arrivals`` answered, and see what became of them."""
+        trail = Trail()
+        self._until_s = (arrivals[-1].at_s if arrivals else 0.0) + DRAIN_S
         self._tell_who_runs()
-        end_s = arrivals[-1].at_s if arrivals else 0.0
-        for replica in self._running:
-            self._tell_regularly(replica, end_s + DRAIN_S)
-        for death in setup.deaths:
-            self._events.at(death.at_s, partial(self._kill, death, end_s + DRAIN_S))
+        for replica in self.running:
+            self._tell_regularly(replica)
+        for death in self._setup.deaths:
+            self.events.at(death.at_s, partial(self._kill, death))
         self._arrive(iter(arrivals), trail)
-        self._events.run(end_s + DRAIN_S)
+        self.events.run(self._until_s)
         trail.loads = {id_: replica.memory.loads for id_, replica in self._all.items()}
         trail.outstanding = sum(gateway.fleet.outstanding() for gateway in self._gateways)
         return trail
+
+    def add(self) -> None:
+        """A new replica, which holds nothing, takes requests from now on."""
+        replica = self._start()
+        self.running.append(replica)
+        self._tell_who_runs()
+        self._tell_regularly(replica)
+
+    def retire(self, replica: Replica) -> None:
+        """It gets no more requests, and answers those it has."""
+        self.running.remove(replica)
+        self._tell_who_runs()
 
     def _gateway(self, id_: str, policy: Policy) -> Gateway:
         random = Random(self._random.random())
@@ -135,14 +156,14 @@ class _Fleet:
         )
 
     def _now(self) -> float:
-        return self._events.now
+        return self.events.now
 
     def _truth(self, replica: str, adapter: str | None) -> ReplicaView:
         return self._all[replica].view(adapter)
 
     def _start(self) -> Replica:
         id_ = f"r{next(self._numbers)}"
-        replica = Replica(id_, self._setup.machine, self._events, self._done)
+        replica = Replica(id_, self._setup.machine, self.events, self._done)
         self._all[id_] = replica
         return replica
 
@@ -151,7 +172,7 @@ class _Fleet:
         arrival = next(arrivals, None)
         if arrival is None:
             return
-        self._events.at(arrival.at_s, partial(self._take, arrival, arrivals, trail))
+        self.events.at(arrival.at_s, partial(self._take, arrival, arrivals, trail))
 
     def _take(self, arrival: Arrival, arrivals: Iterator[Arrival], trail: Trail) -> None:
         request = Request(arrival, self._name(arrival.adapter))
@@ -170,41 +191,34 @@ class _Fleet:
         self._by_id[gateway].done(request)
 
     def _tell_who_runs(self) -> None:
-        ids = tuple(replica.id for replica in self._running)
+        ids = tuple(replica.id for replica in self.running)
         for gateway in self._gateways:
             gateway.replicas_are(ids)
 
-    def _tell_regularly(self, replica: Replica, until_s: float) -> None:
-        if not replica.alive or self._events.now > until_s:
+    def _tell_regularly(self, replica: Replica) -> None:
+        if not replica.alive or self.events.now > self._until_s:
             return
         news = replica.news()
-        arrive_s = self._events.now + self._setup.news_age_s
-        self._events.at(arrive_s, lambda: self._hear(replica.id, news))
-        again_s = self._events.now + self._setup.news_s
-        self._events.at(again_s, partial(self._tell_regularly, replica, until_s))
+        arrive_s = self.events.now + self._setup.news_age_s
+        self.events.at(arrive_s, lambda: self._hear(replica.id, news))
+        again_s = self.events.now + self._setup.news_s
+        self.events.at(again_s, partial(self._tell_regularly, replica))
 
     def _hear(self, replica: str, news: News) -> None:
         for gateway in self._gateways:
             gateway.heard(replica, news)
 
-    def _kill(self, death: Death, until_s: float) -> None:
-        replica = self._running[death.index]
+    def _kill(self, death: Death) -> None:
+        replica = self.running[death.index]
         replica.stop()
-        known_s = self._events.now + self._setup.death_known_s
-        self._events.at(known_s, lambda: self._notice(replica))
-        self._events.at(self._events.now + death.back_after_s, lambda: self._replace(until_s))
+        known_s = self.events.now + self._setup.death_known_s
+        self.events.at(known_s, lambda: self._notice(replica))
+        self.events.at(self.events.now + death.back_after_s, self.add)
 
     def _notice(self, replica: Replica) -> None:
-        self._running.remove(replica)
-        self._tell_who_runs()
+        self.retire(replica)
         for gateway, request in replica.left():
             if request.first_s is None:
                 self._by_id[gateway].again(request)
             else:
                 self._by_id[gateway].lost(request)
-
-    def _replace(self, until_s: float) -> None:
-        replica = self._start()
-        self._running.append(replica)
-        self._tell_who_runs()
-        self._tell_regularly(replica, until_s)

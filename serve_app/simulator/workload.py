@@ -71,6 +71,16 @@ def bursty(traffic: Traffic, random: Random) -> Iterator[Arrival]:
     return _requests(traffic, random, lambda t: phases[int(t / 5)], 1.75, zipf(traffic, random))
 
 
+def daily(traffic: Traffic, random: Random) -> Iterator[Arrival]:
+    """One day, however long it is here: the rate follows a sine from 0.2 times the mean at night to
+    1.8 times at noon."""
+
+    def rate(at_s: float) -> float:
+        return 1.0 - 0.8 * math.cos(2 * math.pi * at_s / traffic.duration_s)
+
+    return _requests(traffic, random, rate, 1.8, zipf(traffic, random))
+
+
 def flash_crowd(traffic: Traffic, random: Random) -> Iterator[Arrival]:
     """In the middle third, a rarely used adapter takes 30% of a load 1.2 times the usual."""
     usual, star = zipf(traffic, random), random.randrange(traffic.adapters)
@@ -117,6 +127,7 @@ def uniform(traffic: Traffic, random: Random) -> Iterator[Arrival]:
 WORKLOADS: dict[str, Workload] = {
     "steady": steady,
     "bursty": bursty,
+    "daily": daily,
     "flash-crowd": flash_crowd,
     "shifting": shifting,
     "noisy-tenant": noisy_tenant,

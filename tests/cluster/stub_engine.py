@@ -1,8 +1,8 @@
 """A stub engine for tests of the gateway, the router and the bus. It generates nothing.
 
 Its answer names the adapter and the replica it came from. Fields of the request steer it:
-``pause_s`` before each token, ``fail`` to raise, ``engine_dies`` to be a dead engine in a living
-process after the first token.
+``pause_s`` before each token, ``until`` a file exists before the last one, ``fail`` to raise,
+``engine_dies`` to be a dead engine in a living process after the first token.
 """
 
 import asyncio
@@ -110,6 +110,8 @@ class StubStream:
         try:
             for index in range(count):
                 await asyncio.sleep(body.get("pause_s", 0))
+                while index == count - 1 and not _is_there(body.get("until")):  # noqa: ASYNC110 - a test makes the file
+                    await asyncio.sleep(0.05)
                 finish = '"stop"' if index == count - 1 else "null"
                 token = f'{{"text":"{self.name}:{index} ","finish_reason":{finish}}}'
                 yield f'data: {{"id":"stub","choices":[{token}]}}\n\n'.encode()
@@ -121,3 +123,7 @@ class StubStream:
             yield b"data: [DONE]\n\n"
         finally:
             self.engine._running -= 1
+
+
+def _is_there(path: str | None) -> bool:
+    return path is None or Path(path).exists()
