@@ -122,6 +122,11 @@ class LoraSetting:
         max_cpu_loras: adapters held in host memory.
         adapter_rank: the rank that adapters really have.
         context: tokens a request typically has in the KV cache while it decodes.
+        max_num_seqs: requests in one batch.
+        max_num_batched_tokens: tokens in one step.
+        max_model_len: tokens a request may have.
+        memory_share: what vLLM may take of the GPU (gpu_memory_utilization).
+        working_bytes: of that, for activations and CUDA graphs.
     """
 
     max_loras: int = 8
@@ -133,7 +138,7 @@ class LoraSetting:
     max_num_batched_tokens: int = 2048
     max_model_len: int = 8192
     memory_share: float = 0.9
-    working_bytes: float = 1.5 * GIB  # activations and CUDA graphs
+    working_bytes: float = 1.5 * GIB
 
 
 def kv_tokens(gpu: Gpu, model: Model, setting: LoraSetting) -> int:
