@@ -113,6 +113,9 @@ def _draw(
             axes.barh(names, [scale * _number(row, name) for row in rows][::-1], color="#2a6f97")
         axes.set_title(label, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
+    if across in varying and len(varying) > 1:
+        lines, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(lines, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=9)
     figure.savefig(path, dpi=110)
 
@@ -133,8 +136,6 @@ def _lines(
     axes.set_xlabel(across)
     axes.set_xticks(sorted({_number(row, across) for row in rows}))
     axes.set_ylim(bottom=0)
-    if apart:
-        axes.legend(fontsize=8, frameon=False)
 
 
 def _label(name: str, value: object) -> str:
