@@ -30,7 +30,9 @@ def build(args: dict[str, Any]) -> serve.Application:
     return assemble(parse(AppSettings, args, "args"), VLLM)
 
 
-def assemble(settings: AppSettings, engine: str) -> serve.Application:
+def assemble(
+    settings: AppSettings, engine: str, router: type[CallRouter] = CallRouter
+) -> serve.Application:
     """The application with the engine found at import path ``engine``."""
     logging = LoggingConfig(encoding="JSON", enable_access_log=False)
     control = ControlDeployment.options(
@@ -38,7 +40,7 @@ def assemble(settings: AppSettings, engine: str) -> serve.Application:
     ).bind(settings)
     replicas = ReplicaDeployment.options(
         max_ongoing_requests=MANY,
-        request_router_config=RequestRouterConfig(request_router_class=CallRouter),
+        request_router_config=RequestRouterConfig(request_router_class=router),
         health_check_period_s=1,
         health_check_timeout_s=settings.engine.hang_timeout_s + 10,
         graceful_shutdown_timeout_s=settings.gateway.request_timeout_s + DRAIN_MARGIN_S,
