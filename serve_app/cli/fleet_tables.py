@@ -43,7 +43,11 @@ def screen(
     """
     shown = page.adapters[:rows]
     wide = width >= _WIDE
-    parts = [headline(page), replicas(page.replicas, wide), adapters(shown, page.at, wide)]
+    parts: list[RenderableType] = [
+        headline(page),
+        replicas(page.replicas, wide),
+        adapters(shown, page.at, wide),
+    ]
     if whole:
         parts += [placements(one, page.at, wide) for one in shown if one.placements]
     more = page.left_out + len(page.adapters) - len(shown)
@@ -86,13 +90,21 @@ def _replica(one: ReplicaState) -> tuple[Text, ...]:
     return (
         Text.assemble(("● ", "green"), one.replica),
         bar(load).append(f" {one.in_flight}/{one.capacity}"),
-        bar(one.slots_used / max(1, one.max_loras)).append(f" {one.slots_used}/{one.max_loras}"),
+        _slots(one),
         bar(one.kv_usage).append(f" {one.kv_usage:.0%}"),
         Text(str(len(one.adapters) - len(one.loading))).append(loading, "yellow"),
         Text(str(one.waiting)) if one.waiting else _NOTHING,
         Text(seconds(one.load_s)) if one.load_s else _NOTHING,
         Text(seconds(1000 * one.costs.prompt_token_s)),
     )
+
+
+def _slots(one: ReplicaState) -> Text:
+    """Slots are there to be full; what is much is that more adapters want one."""
+    beyond = max(0, len(one.active) - one.max_loras)
+    text = bar(one.slots_used / max(1, one.max_loras), "red" if beyond else "green")
+    text.append(f" {one.slots_used}/{one.max_loras}")
+    return text.append(f" +{beyond}", "red") if beyond else text
 
 
 def adapters(states: Sequence[AdapterState], now: float, wide: bool) -> Table:
@@ -169,14 +181,14 @@ def was(one: PlacementRecord) -> Text:
     return Text(seconds(one.first_byte_s), style)
 
 
-def bar(share: float) -> Text:
+def bar(share: float, style: str | None = None) -> Text:
     """A bar, filled for ``share`` of it, which says by its colour whether that is much."""
     halves = round(2 * _BAR * min(1.0, max(0.0, share)))
     if share > 0 and not halves:
         halves = 1
-    style = "red" if share >= _FULL else "yellow" if share >= _MUCH else "green"
+    by_share = "red" if share >= _FULL else "yellow" if share >= _MUCH else "green"
     filled = "━" * (halves // 2) + "╸" * (halves % 2)
-    return Text.assemble((filled, style), ("━" * (_BAR - len(filled)), "grey30"))
+    return Text.assemble((filled, style or by_share), ("━" * (_BAR - len(filled)), "grey30"))
 
 
 def seconds(value: float) -> str:

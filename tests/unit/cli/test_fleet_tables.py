@@ -41,6 +41,12 @@ def test_a_replica_that_does_not_answer_is_a_line_too() -> None:
     assert lines[0][0].startswith("0 of 1 replicas answer")
 
 
+def test_adapters_that_want_a_slot_and_have_none_are_counted() -> None:
+    active = [f"a{n}@1" for n in range(7)]
+    lines = cells(a_page(replicas=[a_replica(active=active, slots_used=4)]))
+    assert "━━━━━━━━ 4/4 +3" in lines[4]
+
+
 def test_an_adapter_is_a_line_with_why_its_last_request_went_there_and_how_it_fared() -> None:
     last = ["2 s", "home k3x9q2ab", "0.82 s", "–", "10 ms", "0.83 s", "0.41 s"]  # noqa: RUF001
     row = ["acme-finance-lora@5533a8", "3", "k3x9q2ab", "k3x9q2ab", *last]
