@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve_app import __version__
+from serve_app.cli.calibrate import calibrate
 from serve_app.cli.exits import CONFIG_REFUSED, MACHINE_UNFIT
 from serve_app.cli.fleet import fleet
 from serve_app.cli.simulate import simulate
@@ -119,6 +120,7 @@ def check(
 
 
 app.command()(simulate)
+app.command()(calibrate)
 app.command()(fleet)
 
 
