@@ -17,7 +17,7 @@ from serve_app.bench.live import report
 from serve_app.bench.live.derive import MAX_CPU_LORAS, MAX_LORAS, launch
 from serve_app.bench.live.measuring import measure, sustainable
 from serve_app.bench.live.plan import QUICK, Plan
-from serve_app.bench.live.results import Block, Blocks
+from serve_app.bench.live.results import Block, whole_rounds
 from serve_app.bench.report import where
 from serve_app.bench.sides import SideFailed, running
 from serve_app.cli.config_file import ConfigFile, read
@@ -73,48 +73,67 @@ def main(
 
 def _run(path: Path, out: Path, plan: Plan, rate: float | None) -> int:
     out.mkdir(parents=True, exist_ok=True)
+    run = _Run(out, plan, rate)
     try:
-        blocks, rate = asyncio.run(_interruptible(read(path), out, plan, rate))
+        asyncio.run(run.interruptible(read(path)))
     except ConfigError as error:
         return _failed(error, CONFIG_REFUSED)
     except SideFailed as error:
         return _failed(error, FAILED)
     except asyncio.CancelledError:
+        run.report()
         return _failed("interrupted", INTERRUPTED)
-    _report(blocks, says(plan, rate), out)
+    run.report()
     return STOPPED
 
 
-async def _interruptible(
-    config: ConfigFile, out: Path, plan: Plan, rate: float | None
-) -> tuple[Blocks, float]:
-    """Ctrl-C and its like cancel the work, so that it ends in order."""
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await _measure(config, out, plan, rate)
+class _Run:
+    """A run, and what there is of it when it is interrupted."""
 
+    def __init__(self, out: Path, plan: Plan, rate: float | None) -> None:
+        self._out = out
+        self._plan = plan
+        self._rate = rate
+        self._blocks: list[Block] = []
 
-async def _measure(
-    config: ConfigFile, out: Path, plan: Plan, rate: float | None
-) -> tuple[Blocks, float]:
-    started, loads = launch(config, plan, out)
-    SAID.print(f"starting {plan.replicas} engines, which takes about a minute ...")
-    async with running([started]) as (server,):
-        most = await sustainable(server, plan)
-        rate = rate or plan.load * most
-        SAID.print(f"they can do {most:.1f} requests/s; {rate:.1f} will be asked of them")
-        with Progress(console=SAID) as progress:
-            bar = progress.add_task("measuring", total=len(plan))
+    async def interruptible(self, config: ConfigFile) -> None:
+        """Ctrl-C and its like cancel the work, so that it ends in order."""
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        await self._measure(config)
 
-            def on_block(block: Block) -> None:
-                progress.advance(bar)
-                progress.console.print(report.line(block))
+    async def _measure(self, config: ConfigFile) -> None:
+        plan = self._plan
+        started, loads = launch(config, plan, self._out)
+        SAID.print(f"starting {plan.replicas} engines, which takes about a minute ...")
+        async with running([started]) as (server,):
+            most = await sustainable(server, plan)
+            self._rate = self._rate or plan.load * most
+            SAID.print(f"they can do {most:.1f} requests/s; {self._rate:.1f} are asked of them")
+            with Progress(console=SAID) as progress:
+                bar = progress.add_task("measuring", total=len(plan))
 
-            blocks = await measure(server, plan, rate, loads, on_block)
-        SAID.print("stopping ...")
-    return blocks, rate
+                def on_block(block: Block) -> None:
+                    self._blocks.append(block)
+                    progress.advance(bar)
+                    progress.console.print(report.line(block))
+
+                await measure(server, plan, self._rate, loads, on_block)
+            SAID.print("stopping ...")
+
+    def report(self) -> None:
+        """Print and write the rounds that are complete."""
+        blocks = whole_rounds(self._blocks)
+        if not blocks or self._rate is None:
+            return
+        setup, out = says(self._plan, self._rate), self._out
+        report.write(out / "live.csv", blocks)
+        report.draw(out / "live.png", blocks, setup)
+        width = max(WIDTH, Console().width)
+        Console(width=width, highlight=False).print(setup, report.table(blocks))
+        SAID.print(f"written: {out / 'live.csv'}, {out / 'live.png'}")
 
 
 def says(plan: Plan, rate: float) -> str:
@@ -131,14 +150,6 @@ def says(plan: Plan, rate: float) -> str:
         f"{rate:.1f} requests/s (Poisson, {plan.clients} clients), "
         f"blocks of {plan.block_s:g} s of which {plan.warm_s:g} s warm up; nobody is refused"
     )
-
-
-def _report(blocks: Blocks, setup: str, out: Path) -> None:
-    report.write(out / "live.csv", blocks)
-    report.draw(out / "live.png", blocks, setup)
-    console = Console(highlight=False)
-    Console(width=max(WIDTH, console.width), highlight=False).print(setup, report.table(blocks))
-    SAID.print(f"written: {out / 'live.csv'}, {out / 'live.png'}")
 
 
 def _failed(why: object, code: int) -> int:

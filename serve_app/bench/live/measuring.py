@@ -39,19 +39,17 @@ async def sustainable(server: Server, plan: Plan) -> float:
         raise _failed(server, "at the start", errors) from errors
 
 
-async def measure(
-    server: Server, plan: Plan, rate: float, loads: Path, on_block: OnBlock
-) -> list[Block]:
+async def measure(server: Server, plan: Plan, rate: float, loads: Path, on_block: OnBlock) -> None:
     """Go through the plan.
 
     Args:
         rate: requests a second.
         loads: the file engines write their loads to.
+        on_block: told each block as it is over.
 
     Raises:
         SideFailed: the application ended, or answered wrongly.
     """
-    blocks = []
     async with Clients(server.url, plan.clients) as clients:
         for number, routing in plan.turns():
             await asyncio.sleep(SETTLE_S)
@@ -62,9 +60,7 @@ async def measure(
             except ExceptionGroup as errors:
                 raise _failed(server, routing.value, errors) from errors
             cold = between(loads, began + plan.warm_s, time.time())
-            blocks.append(counted(number, routing, asked, plan.warm_s, cold))
-            on_block(blocks[-1])
-    return blocks
+            on_block(counted(number, routing, asked, plan.warm_s, cold))
 
 
 def counted(

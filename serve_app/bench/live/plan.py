@@ -41,7 +41,7 @@ class Plan:
     load: float = 0.6
     clients: int = 4
     prompt: int = 60
-    output: int = 32
+    output: int = 20
     spread: float = 0.6
     seed: int = 1
 
@@ -75,11 +75,13 @@ QUICK = Plan(rounds=1, block_s=5.0, warm_s=1.0, probe_s=3.0)
 
 
 def order(number: int) -> Sequence[Routing]:
-    """Who goes when in this round: another one first each time, and every other time backwards."""
+    """Who goes when in this round: another one first each time, and in every other four rounds
+    those after it backwards, so that nobody always follows the same one."""
     routings = list(Routing)
-    first = number % len(routings)
-    turned = routings[first:] + routings[:first]
-    return turned if number % 2 else turned[::-1]
+    at = number % len(routings)
+    first, *rest = routings[at:] + routings[:at]
+    backwards = number // len(routings) % 2
+    return [first, *(rest[::-1] if backwards else rest)]
 
 
 def _short(arrival: Arrival) -> Arrival:

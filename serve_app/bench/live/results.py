@@ -73,6 +73,11 @@ def of(blocks: Blocks, routing: Routing) -> list[Block]:
     return sorted((one for one in blocks if one.routing is routing), key=lambda one: one.number)
 
 
+def whole_rounds(blocks: Blocks) -> list[Block]:
+    """Without the last round, if not every routing had its turn in it."""
+    return [b for b in blocks if sum(one.number == b.number for one in blocks) == len(Routing)]
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
     """Ours to another routing, round by round: the median and the ends of the range."""
