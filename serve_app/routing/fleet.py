@@ -12,6 +12,7 @@ from serve_app.routing.books import Booking, Books
 from serve_app.routing.heard import NO_NEWS, Heard
 from serve_app.routing.homes import Homes
 from serve_app.routing.messages import Call, News
+from serve_app.routing.newcomers import Newcomers, new_home
 from serve_app.routing.policy import TUNED, Choice, Rank, Tuning, explain, least_delay
 from serve_app.routing.relief import copy_to, is_hot, shed_after_s
 from serve_app.routing.view import ReplicaView
@@ -50,6 +51,7 @@ class Fleet:
         self._lock = Lock()
         self._running: frozenset[str] = frozenset()
         self._heard: dict[str, Heard] = {}
+        self._newcomers = Newcomers(tuning.new_replica_s)
         self._books = Books()
         self._views: dict[str, ReplicaView] = {}
 
@@ -58,6 +60,7 @@ class Fleet:
         with self._lock:
             if replicas == self._running:
                 return
+            self._newcomers.came(replicas - self._running, self._clock())
             self._running = replicas
             self._heard = {id_: heard for id_, heard in self._heard.items() if id_ in replicas}
             self._views.clear()
@@ -182,12 +185,13 @@ class Fleet:
         """The replica that is to load this placed call's adapter too."""
         if self._fetch is None or call.version is None or call.choice is None:
             return None
-        name, now = call.version.name, self._clock()
-        holder = self._view(call.choice.replica)
-        if not is_hot(name, holder, self._tuning):
+        name, chosen, now = call.version.name, call.choice.replica, self._clock()
+        hot, new = is_hot(name, self._view(chosen), self._tuning), self._newcomers.at(now)
+        if not hot and not new:
             return None
         views = [self._view(id_) for id_ in replicas]
-        there = copy_to(name, views, self._rank, now, self._tuning)
+        there = copy_to(name, views, self._rank, now, self._tuning) if hot else None
+        there = there or new_home(name, chosen, views, self._homes, new)
         if there is None:
             return None
         self._expect(there.id, name, now)

@@ -32,6 +32,7 @@ class Tuning:
         copy_above: utilisation of a holder above which a copy is prepared elsewhere.
         copy_requests: requests of one adapter in flight there that make a copy worth it.
         shed_above_s: a request that would wait longer than this, everywhere, is refused.
+        new_replica_s: for so long a replica that has come loads adapters whose home it is now.
     """
 
     new_copy_s: float = 0.3
@@ -39,6 +40,7 @@ class Tuning:
     copy_above: float = 0.7
     copy_requests: int = 8
     shed_above_s: float = 2.0
+    new_replica_s: float = 60.0
 
 
 TUNED = Tuning()

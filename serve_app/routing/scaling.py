@@ -129,7 +129,8 @@ class Wish:
 def wish(
     loads: Sequence[Load], silent: int, present: int, bounds: Bounds, targets: Targets = USUAL
 ) -> Wish:
-    """How many replicas are wanted.
+    """How many replicas are wanted: at most one less than there are, so that each time one leaves
+    the others take over no more than its share of the adapters.
 
     Args:
         loads: of the running replicas that have told.
@@ -140,9 +141,8 @@ def wish(
     asked, kind = max((_asked(loads, kind, targets), kind) for kind in KINDS)
     enough = ceil(asked - _ROUNDING)
     kept = min(present, ceil(asked / (1 - targets.slack) - _ROUNDING))
-    if silent or not loads:
-        kept = present
-    return Wish(bounds.clip(max(enough, kept)), kind, asked)
+    fewest = present if silent or not loads else present - 1
+    return Wish(bounds.clip(max(enough, kept, fewest)), kind, asked)
 
 
 def stats(news: News) -> dict[str, float]:

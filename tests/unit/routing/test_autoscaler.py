@@ -103,7 +103,7 @@ def test_the_load_is_the_mean_of_what_was_told() -> None:
 
 def test_a_replica_that_has_told_nothing_yet_keeps_the_fleet_as_it_is() -> None:
     assert wanted(a_context(IDLE, IDLE, None)) == 3
-    assert wanted(a_context(IDLE, IDLE, IDLE)) == 1
+    assert wanted(a_context(IDLE, IDLE, IDLE)) == 2
 
 
 def test_a_replica_that_stopped_telling_keeps_the_fleet_as_it_is() -> None:

@@ -31,7 +31,8 @@ def alike(number: int, **kinds: float) -> list[Load]:
 
 
 TABLE: dict[str, tuple[list[Load], int, int]] = {
-    "nothing to do": (alike(4), 4, 1),
+    "nothing to do, of which one at a time draws the conclusion": (alike(4), 4, 3),
+    "nothing to do for the only one": (alike(1), 1, 1),
     "seats at twice their target": (alike(2, seats=1.2), 2, 4),
     "one replica that queues, one idle": ([Load(seats=0.9), IDLE], 2, 2),
     "every slot taken, and half as many adapters wait": (alike(2, slots=1.5), 2, 3),
@@ -95,10 +96,18 @@ def test_once_granted_a_wish_is_content_with_the_same_load(
         return alike(number, **{kind: total * getattr(USUAL, kind) / number})
 
     number = present or 1
-    for _ in range(8):  # a fleet at most doubles at a time
+    for _ in range(16):  # a fleet at most doubles, and at most one leaves
         number, before = wanted(spread_over(number), number), number
     assert number == before
     assert wanted(spread_over(number), number) == number
+
+
+@given(fleets, presents, st.integers(0, 3))
+def test_at_most_one_leaves_and_at_most_twice_as_many_come(
+    fleet: list[Load], present: int, silent: int
+) -> None:
+    number = wanted(fleet, present, silent, Bounds(0, 64))
+    assert present - 1 <= number <= max(present, 2 * len(fleet))
 
 
 @given(fleets, presents, st.integers(1, 3), bounds)
@@ -115,7 +124,7 @@ def test_the_last_replica_is_given_up_only_if_that_was_asked_for_and_all_is_idle
     assert wanted(fleet, present, silent, Bounds(1, 8)) >= 1
     if any(one != IDLE for one in fleet):
         assert wanted(fleet, present, silent, Bounds(0, 8)) >= 1
-    assert wanted([IDLE] * max(1, present), present, bounds=Bounds(0, 8)) == 0
+    assert wanted([IDLE], 1, bounds=Bounds(0, 8)) == 0
 
 
 def test_what_a_replica_tells_is_shares_of_what_it_takes() -> None:
