@@ -62,7 +62,7 @@ KvTokens = Annotated[
 ]
 Adapters = Annotated[int, typer.Option(min=1, help="Adapters to use at most.")]
 Seconds = Annotated[
-    float, typer.Option(min=5.0, max=600, help="How long it lasts.", rich_help_panel=TRIAL)
+    float, typer.Option(min=2.0, max=600, help="How long it lasts.", rich_help_panel=TRIAL)
 ]
 Rate = Annotated[
     float | None,
