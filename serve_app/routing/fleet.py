@@ -88,7 +88,8 @@ class Fleet:
         now = self._clock()
         with self._lock:
             self._unbook(call)
-            views = [self._view(id_) for id_ in replicas]
+            seen = self._views
+            views = [seen.get(id_) or self._view(id_) for id_ in replicas]
             order = self._rank(name, views, now)
             if order:
                 choice = explain(name, order[0], views, self._homes, now, self._tuning)

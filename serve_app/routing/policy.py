@@ -27,7 +27,8 @@ class Tuning:
     """The policy's own constants.
 
     Attributes:
-        new_copy_s: what a further resident copy must save, for it may evict another adapter.
+        new_copy_s: what a request must save by a copy of its own: it takes memory and slots from
+            others, and a hot holder has copies made in the background.
         band_s: replicas within so much of the best are equals; the adapter's home decides.
         copy_above: utilisation of a holder above which a copy is prepared elsewhere.
         copy_requests: requests of one adapter in flight there that make a copy worth it.
@@ -35,11 +36,11 @@ class Tuning:
         new_replica_s: for so long a replica that has come loads adapters whose home it is now.
     """
 
-    new_copy_s: float = 0.3
+    new_copy_s: float = 3.0
     band_s: float = 0.1
-    copy_above: float = 0.7
-    copy_requests: int = 8
-    shed_above_s: float = 2.0
+    copy_above: float = 0.5
+    copy_requests: int = 4
+    shed_above_s: float = 1.0
     new_replica_s: float = 60.0
 
 
@@ -54,7 +55,8 @@ class Delay:
         load_s: for its adapter to be loaded.
         slot_s: for a LoRA slot.
         queue_s: for a seat, and for the prompts before its own.
-        busy_s: what it costs itself and others to share the engine: utilisation squared.
+        busy_s: no wait, but what it costs itself and others to share the engine: utilisation
+            squared, one adapter more in its slots, and in its memory a copy more.
     """
 
     load_s: float
@@ -91,47 +93,58 @@ def least_delay(homes: Homes, tuning: Tuning = TUNED) -> Rank:
     """The policy: least marginal delay; among equals, the first in the adapter's order of homes."""
 
     def rank(adapter: str | None, replicas: Sequence[ReplicaView], now: float) -> list[ReplicaView]:
-        scored = sorted(
-            (not view.alive, total_s(adapter, view, now, tuning), view.id, view)
-            for view in replicas
-        )
-        if adapter is None or not scored or scored[0][0]:
-            return [view for *_, view in scored]
-        limit = scored[0][1] + tuning.band_s
-        equals = [id_ for dead, delay_s, id_, _ in scored if delay_s <= limit and not dead]
-        first = homes.first(adapter, equals)
-        order = [view for *_, view in scored]
-        order.insert(0, order.pop(next(i for i, v in enumerate(order) if v.id == first)))
+        totals = totals_s(adapter, replicas, now, tuning)
+        order = [view for _, _, view in sorted(zip(totals, _ids(replicas), replicas, strict=True))]
+        if adapter is not None and order and order[0].alive:
+            limit = min(totals) + tuning.band_s
+            equals = [v.id for v, t in zip(replicas, totals, strict=True) if t <= limit]
+            first = homes.first(adapter, equals)
+            order.insert(0, order.pop(next(i for i, v in enumerate(order) if v.id == first)))
         return order
 
     return rank
 
 
-def total_s(adapter: str | None, view: ReplicaView, now: float, tuning: Tuning) -> float:
-    """The delay a request adds on a replica, in seconds, as ``delay`` has it by cause."""
+def totals_s(
+    adapter: str | None, replicas: Sequence[ReplicaView], now: float, tuning: Tuning
+) -> list[float]:
+    """The delay a request adds on each replica, in seconds; infinite on the dead.
+
+    It is ``delay`` where the adapter is known; elsewhere all but the sum is known beforehand.
+    """
     if adapter is None:
-        return view.base_s
-    if adapter not in view.known:
-        return view.stranger_s + tuning.new_copy_s
-    return delay(adapter, view, now, tuning).total_s
+        return [view.base_s for view in replicas]
+    new_copy_s = tuning.new_copy_s
+    return [
+        view.stranger_s + new_copy_s
+        if adapter not in view.known or not view.alive
+        else delay(adapter, view, now, tuning).total_s
+        for view in replicas
+    ]
+
+
+def _ids(replicas: Sequence[ReplicaView]) -> list[str]:
+    return [view.id for view in replicas]
 
 
 def delay(adapter: str | None, view: ReplicaView, now: float, tuning: Tuning) -> Delay:
     """What a request for ``adapter`` would wait on a replica if it were sent there now."""
-    slot_s = 0.0 if adapter is None or adapter in view.active else view.slot_s
-    return Delay(_load_s(adapter, view, now, tuning), slot_s, view.queue_s, view.utilisation**2)
-
-
-def _load_s(adapter: str | None, view: ReplicaView, now: float, tuning: Tuning) -> float:
+    queue_s, busy_s = view.queue_s, view.utilisation**2
     if adapter is None:
-        return 0.0
+        return Delay(0.0, 0.0, queue_s, busy_s)
+    if adapter not in view.known:
+        busy_s += tuning.new_copy_s
+    if adapter in view.active:
+        return Delay(_load_s(adapter, view, now), 0.0, queue_s, busy_s)
+    return Delay(_load_s(adapter, view, now), view.turn_s, queue_s, busy_s + view.share_s)
+
+
+def _load_s(adapter: str, view: ReplicaView, now: float) -> float:
     if adapter in view.loading:
         return max(0.0, view.loading[adapter] - now) + view.costs.swap_s
     if adapter in view.active:
         return 0.0
-    if adapter in view.holds:
-        return view.costs.swap_s
-    return view.costs.load_s + view.costs.swap_s + tuning.new_copy_s
+    return view.costs.swap_s + (0.0 if adapter in view.holds else view.costs.load_s)
 
 
 def explain(

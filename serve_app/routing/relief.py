@@ -42,14 +42,21 @@ def shed_after_s(
 ) -> float | None:
     """Seconds after which a refused request may come again; None if it is not to be refused.
 
-    It is when it would wait too long wherever it went, for a slot, a seat and the prompts before
-    it. The load of its adapter does not count: to refuse it would not make it any shorter.
+    It is when it would wait too long wherever it went. The load of its adapter does not count: to
+    refuse it would not make it any shorter.
     """
     best_s = float("inf")
     for view in replicas:
         if view.alive:
-            waits = adapter is not None and adapter not in view.active
-            best_s = min(best_s, view.queue_s + (view.slot_s if waits else 0.0))
+            best_s = min(best_s, _wait_s(adapter, view))
             if best_s <= tuning.shed_above_s:
                 return None
     return max(1.0, best_s - tuning.shed_above_s) if best_s < float("inf") else None
+
+
+def _wait_s(adapter: str | None, view: ReplicaView) -> float:
+    """For a seat, the prompts before it and a slot; in a full batch one adapter more slows so many
+    down that it is the one to wait."""
+    if adapter is None or adapter in view.active:
+        return view.queue_s
+    return view.queue_s + view.turn_s + view.share_s * min(1.0, view.utilisation) ** 2

@@ -33,6 +33,10 @@ class Costs:
 TYPICAL = Costs()
 """Of a replica that has measured nothing yet."""
 
+SHARERS = 2.0
+"""With ``n`` adapters a slot, every request takes ``n`` times as long: it is the one that comes who
+loses so much, and once more those it shares with. Chosen by simulation."""
+
 
 @dataclass(frozen=True)
 class ReplicaView:
@@ -54,10 +58,11 @@ class ReplicaView:
         known: adapters it would not have to load cold.
         queue_s: seconds until a prompt that comes now is computed: for a seat, and for those
             before it.
-        slot_s: seconds until an adapter that is not active there gets a slot.
+        turn_s: seconds until an adapter that is not active there gets a slot.
+        share_s: what it costs everybody there that one more shares the slots.
         utilisation: the larger of its shares of seats and of KV cache in use.
-        base_s: what a request without an adapter would wait.
-        stranger_s: what a request for an adapter that it does not know would wait.
+        base_s: what a request without an adapter would wait; for ever on a dead replica.
+        stranger_s: the same for an adapter that it does not know.
     """
 
     id: str
@@ -75,23 +80,27 @@ class ReplicaView:
     alive: bool = True
     known: Set[str] = field(init=False, compare=False)
     queue_s: float = field(init=False, compare=False)
-    slot_s: float = field(init=False, compare=False)
+    turn_s: float = field(init=False, compare=False)
+    share_s: float = field(init=False, compare=False)
     utilisation: float = field(init=False, compare=False)
     base_s: float = field(init=False, compare=False)
     stranger_s: float = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Whatever does not depend on the adapter is computed once a view, not once a decision."""
-        queue_s, slot_s = self._queue_s(), self._slot_s()
+        queue_s, rounds = self._queue_s(), self._rounds()
+        turn_s = self.costs.hold_s * rounds
+        share_s = SHARERS * self.costs.seat_s * rounds
         utilisation = max(self.outstanding / self.capacity, self.kv_usage)
-        base_s = queue_s + utilisation**2
+        base_s = queue_s + utilisation**2 if self.alive else float("inf")
         for name, value in (
             ("known", {*self.holds, *self.active, *self.loading}),
             ("queue_s", queue_s),
-            ("slot_s", slot_s),
+            ("turn_s", turn_s),
+            ("share_s", share_s),
             ("utilisation", utilisation),
             ("base_s", base_s),
-            ("stranger_s", base_s + slot_s + self.costs.load_s + self.costs.swap_s),
+            ("stranger_s", base_s + turn_s + share_s + self.costs.load_s + self.costs.swap_s),
         ):
             object.__setattr__(self, name, value)
 
@@ -100,6 +109,6 @@ class ReplicaView:
         for_seat_s = self.costs.seat_s * beyond / self.capacity
         return for_seat_s + self.costs.prompt_token_s * self.waiting_tokens
 
-    def _slot_s(self) -> float:
-        beyond = max(0, len(self.active) + 1 - self.max_loras)
-        return self.costs.hold_s * beyond / self.max_loras
+    def _rounds(self) -> float:
+        """How many adapters a slot would have to be shared by, with one more, beyond the first."""
+        return max(0, len(self.active) + 1 - self.max_loras) / self.max_loras

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 
-from serve_app.routing.policy import TUNED, Rank, total_s
+from serve_app.routing.policy import TUNED, Rank, totals_s
 from serve_app.routing.view import ReplicaView
 from serve_app.simulator.demand import Demand
 from serve_app.simulator.fleet import Policy, Truth
@@ -121,14 +121,13 @@ def oracle(_random: Random, _clock: Clock, truth: Truth) -> Rank:
     """Greedy with perfect knowledge: least delay by what is true of every replica this instant."""
 
     def rank(adapter: str | None, views: Views, now: float) -> list[ReplicaView]:
-        def true_s(view: ReplicaView) -> tuple[bool, float, str]:
-            return (
-                not view.alive,
-                total_s(adapter, truth(view.id, adapter), now, TUNED),
-                view.id,
-            )
-
-        return sorted(views, key=true_s)
+        true = [truth(view.id, adapter) for view in views]
+        totals = totals_s(adapter, true, now, TUNED)
+        ranked = sorted(
+            (not view.alive, total, view.id, view)
+            for view, total in zip(views, totals, strict=True)
+        )
+        return [view for *_, view in ranked]
 
     return rank
 

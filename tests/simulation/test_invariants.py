@@ -101,7 +101,7 @@ def test_an_adapter_is_never_loaded_twice_at_once_on_one_replica(
     machine = Machine(max_loras=2, max_cpu_loras=5)
     monkeypatch.setattr(Memory, "_begin", watched)
     trail = _run(replace(DEATH, machine=machine), OURS, seed)
-    assert sum(trail.loads.values()) > 50
+    assert sum(trail.loads.values()) > 30
 
 
 @pytest.mark.parametrize("seed", SEEDS)
