@@ -74,7 +74,9 @@ async def _try(
     options: Options, settings: EngineSettings, client: ReplicaClient, console: Console
 ) -> Found:
     known = limits(settings, options.kv_tokens)
-    names = (await client.adapters(settings.base_name))[: options.adapters]
+    models = await client.models()
+    base = settings.base_name if settings.base_name in models else None
+    names = [name for name in models if name != base][: options.adapters]
     if not names:
         raise ConfigError("the key may use no adapter; give another with --api-key")
     await client.learn(names[0])
@@ -86,7 +88,9 @@ async def _try(
             if not console.is_terminal:
                 console.print(f"measuring: {what}")
 
-        measuring = Measuring(client, names, known, longest, settings.news_interval_s + 0.1, say)
+        measuring = Measuring(
+            client, names, base, known, longest, settings.news_interval_s + 0.1, say
+        )
         fitted = fit(await measuring.measure(), known)
         traffic = _traffic(options, fitted.machine, len(names))
         arrivals = workload(traffic, options.seed, longest)

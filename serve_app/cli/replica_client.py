@@ -86,14 +86,14 @@ class ReplicaClient:
     async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()
 
-    async def adapters(self, base: str) -> list[str]:
-        """Names the key may ask for, but the base.
+    async def models(self) -> list[str]:
+        """Names the key may ask for.
 
         Raises:
             CannotMeasure: nobody answers, or the key is refused.
         """
         listed = await self._ok("GET", "/v1/models")
-        return [one["id"] for one in listed["data"] if one["id"] not in (base, "base")]
+        return [one["id"] for one in listed["data"]]
 
     async def learn(self, model: str) -> None:
         """Find tokens of the model's to make prompts of.

@@ -26,6 +26,8 @@ class Measuring:
 
     Args:
         adapters: names to ask for.
+        base: the base's name; None if the key may not ask for it, and the first adapter's share of
+            a step is then counted as the step's own.
         known: the engine's limits.
         longest: tokens of a prompt and its answer, as the model takes them.
         news_s: how long a gateway may take to learn what a replica let go.
@@ -36,6 +38,7 @@ class Measuring:
         self,
         client: ReplicaClient,
         adapters: Sequence[str],
+        base: str | None,
         known: Machine,
         longest: int,
         news_s: float,
@@ -43,6 +46,7 @@ class Measuring:
     ) -> None:
         self._client = client
         self._adapters = adapters
+        self._base = base
         self._known = known
         self._longest = longest
         self._news_s = news_s
@@ -97,18 +101,24 @@ class Measuring:
         return found
 
     async def _decoding(self) -> list[Decoding]:
-        """One adapter by numbers of streams; then as many adapters as there are slots."""
-        found: list[Decoding] = []
-        levels = [n for n in STREAMS if n <= self._known.max_num_seqs]
+        """By numbers of streams: of one adapter, of as many as there are slots, of the base."""
         spread = min(self._known.max_loras, len(self._adapters))
+        levels = [n for n in STREAMS if n <= self._known.max_num_seqs]
         points = [(n, 1) for n in levels] + [(n, spread) for n in levels if n >= spread > 1]
+        if self._base is not None:
+            points += [(n, 0) for n in levels]
+        found: list[Decoding] = []
         for streams, adapters in points:
-            self._say(f"{streams} streams of {adapters} adapters")
-            names = [self._adapters[n % adapters] for n in range(streams)]
-            await self._client.at_once(names[:adapters], SHORT, 2)
-            seen = await self._client.at_once(names, SHORT, TOKENS)
-            found += [Decoding(streams, adapters, _token_s(one)) for one in seen]
+            self._say(f"{streams} streams of {adapters or 'no'} adapters")
+            found += await self._streams(streams, adapters)
         return found
+
+    async def _streams(self, streams: int, adapters: int) -> list[Decoding]:
+        names = self._adapters[:adapters] or [self._base or ""]
+        await self._client.at_once(names, SHORT, 2)
+        asked = [names[n % len(names)] for n in range(streams)]
+        seen = await self._client.at_once(asked, SHORT, TOKENS)
+        return [Decoding(streams, adapters, _token_s(one)) for one in seen]
 
     async def _ask(self, name: str, prompt: int, output: int) -> Seen:
         return await self._client.ask(name, prompt, output)

@@ -41,7 +41,7 @@ class Replica:
     async def models(self, request: web.Request) -> web.Response:
         if request.headers["Authorization"] != f"Bearer {KEY}":
             return web.json_response({"error": {}}, status=401)
-        return web.json_response({"data": [{"id": name} for name in ("base", "a", "b", "c")]})
+        return web.json_response({"data": [{"id": name} for name in ("demo-llama", "a", "b", "c")]})
 
     async def tokenize(self, _request: web.Request) -> web.Response:
         return web.json_response({"tokens": [5, 6, 7, 5]})
@@ -82,7 +82,7 @@ class Replica:
 
 def measuring(client: ReplicaClient) -> Measuring:
     known = Machine(max_loras=1, max_num_seqs=4)
-    return Measuring(client, ["a", "b", "c"], known, 200, 0.0, lambda _what: None)
+    return Measuring(client, ["a", "b", "c"], "base", known, 200, 0.0, lambda _what: None)
 
 
 async def test_a_prompt_has_as_many_tokens_as_asked_for_and_an_answer_must() -> None:
@@ -105,7 +105,9 @@ async def test_what_is_measured_covers_loads_prompts_and_streams() -> None:
     assert places[:2] == [Where.AWAY, Where.SLOT]
     assert {*places} == {Where.AWAY, Where.STAGED, Where.HELD, Where.SLOT}
     assert {one.tokens for one in found.prompts} == {16, 64, 128}
-    assert {(one.streams, one.adapters) for one in found.decoding} == {(1, 1), (2, 1), (4, 1)}
+    assert {(one.streams, one.adapters) for one in found.decoding} == {
+        (streams, adapters) for streams in (1, 2, 4) for adapters in (0, 1)
+    }
 
 
 async def test_two_replicas_are_not_measured_as_one() -> None:
@@ -129,7 +131,7 @@ async def test_a_trial_sends_every_request_and_counts_refusals() -> None:
 async def test_a_key_that_is_refused_is_said_so_with_its_own_exit_code() -> None:
     async with Replica().client(key="sk-wrong") as client:
         with pytest.raises(CannotMeasure, match="--api-key") as caught:
-            await client.adapters("base")
+            await client.models()
     assert caught.value.code == DENIED
 
 
@@ -199,7 +201,10 @@ def test_a_config_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_running_replica_is_measured_and_its_file_can_be_simulated(tmp_path: Path) -> None:
-    out = tmp_path / "machine.json"
+    config, out = tmp_path / "config.yaml", tmp_path / "machine.json"
+    content = yaml.safe_load(DEMO.read_text())
+    content["applications"][0]["args"]["engine"] |= {"max_num_seqs": 4, "news_interval_s": 0.01}
+    config.write_text(yaml.safe_dump(content))
 
     async def calibrated() -> Any:
         app_ = web.Application()
@@ -208,7 +213,7 @@ def test_a_running_replica_is_measured_and_its_file_can_be_simulated(tmp_path: P
         app_.router.add_post("/tokenize", replica.tokenize)
         app_.router.add_post("/v1/completions", replica.complete)
         async with TestServer(app_) as server:
-            arguments = ["calibrate", str(DEMO), "--url", str(server.make_url("/"))]
+            arguments = ["calibrate", str(config), "--url", str(server.make_url("/"))]
             arguments += ["--api-key", KEY, "--out", str(out), "--output", "json"]
             arguments += ["--seconds", "2", "--rate", "8", "--answer", "4"]
             return await asyncio.to_thread(CliRunner().invoke, app, arguments)
