@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from serve_app.simulator import report
+from serve_app.simulator import decisions, report
 from serve_app.simulator.baselines import BASELINES, OURS
 from serve_app.simulator.cells import CELLS, REPORTED_SEEDS, Cell
 from serve_app.simulator.outcome import Outcome
@@ -46,7 +46,10 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "routing.csv", outcomes)
     report.draw(out / "routing.png", outcomes)
-    Console(width=200).print(report.summary(outcomes), report.by_cell(outcomes))
+    fleets = decisions.FLEETS[: 1 if quick else None]
+    Console(width=200).print(
+        report.summary(outcomes), report.by_cell(outcomes), decisions.table(fleets)
+    )
     SAID.print(f"written: {out / 'routing.csv'}, {out / 'routing.png'}")
 
 
