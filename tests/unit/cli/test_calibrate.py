@@ -29,10 +29,11 @@ KEY = "sk-right"
 
 
 class Replica:
-    """Answers at once, from memory that holds two adapters."""
+    """Answers from memory that holds two adapters, each token after a step of ``step_s``."""
 
-    def __init__(self, ids: Callable[[int], str] = lambda _: "r1") -> None:
+    def __init__(self, ids: Callable[[int], str] = lambda _: "r1", step_s: float = 0.0) -> None:
         self._ids = ids
+        self._step_s = step_s
         self.asked: list[dict[str, Any]] = []
         self.held: list[str] = []
         self.tokens_less = 0
@@ -60,6 +61,7 @@ class Replica:
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         for _ in range(body["max_tokens"]):
+            await asyncio.sleep(self._step_s)
             await response.write(b'data: {"choices":[{"text":"x"}]}\n\n')
         tokens = body["max_tokens"] - self.tokens_less
         usage = {"choices": [], "usage": {"completion_tokens": tokens}}
@@ -208,7 +210,7 @@ def test_a_running_replica_is_measured_and_its_file_can_be_simulated(tmp_path: P
 
     async def calibrated() -> Any:
         app_ = web.Application()
-        replica = Replica()
+        replica = Replica(step_s=0.004)
         app_.router.add_get("/v1/models", replica.models)
         app_.router.add_post("/tokenize", replica.tokenize)
         app_.router.add_post("/v1/completions", replica.complete)
