@@ -102,7 +102,7 @@ def customers(one: Setting, traffic: Traffic, seeds: int) -> int:
 def table(points: Sequence[Point]) -> Table:
     """Customers a GPU, one line a GPU and rank."""
     slots = sorted({one.max_loras for one in points})
-    shown = Table(title="customers a GPU serves, by max_lora_rank and max_loras", title_justify="left")
+    shown = Table(title="customers a GPU serves, by rank and max_loras", title_justify="left")
     for name in ("GPU", "rank", *map(str, slots)):
         shown.add_column(name, justify="right")
     for gpu, rank in dict.fromkeys((one.gpu, one.max_lora_rank) for one in points):
