@@ -16,8 +16,8 @@ from serve_app.gateway.fleet_schema import FleetPage
 
 WIDTH = 150
 """Columns of the tables where no terminal says how many there are."""
-_LINES_BESIDE = 10
-"""Of a screen: the headline, two tables' heads, what is left out."""
+_LINES_BESIDE = 12
+"""Of a screen: the headline, what is wrong, two tables' heads, what is left out."""
 
 NextPage = Callable[[], FleetPage]
 

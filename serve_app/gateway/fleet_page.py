@@ -42,7 +42,8 @@ def fleet_page(
     """
     wanted = _wanted(adapter)
     held = {name for news in told.values() for name in news.holds} - latest.keys()
-    names = [name for name in (*latest, *sorted(held)) if wanted(name or BASE)]
+    asked = sorted(latest, key=lambda name: max(map(_at, latest[name])), reverse=True)
+    names = [name for name in (*asked, *sorted(held)) if wanted(name or BASE)]
     homes = Homes(limit)
     return FleetPage(
         gateway=gateway,
@@ -103,8 +104,13 @@ def _adapter(
         held_by=len(holders),
         loading=loading[:HOLDERS_NAMED],
         requests=sum(news.requests.get(name, 0) for news in alive.values()) if name else 0,
-        placements=[_placement(one) for one in placements],
+        placements=[_placement(one) for one in sorted(placements, key=_at, reverse=True)],
     )
+
+
+def _at(one: Placement) -> float:
+    """They are remembered as they end, and shown as they came."""
+    return one.at
 
 
 def _placement(one: Placement) -> PlacementRecord:

@@ -95,6 +95,17 @@ def test_a_placement_says_why_and_what_was_expected_and_what_it_was() -> None:
     assert (one.duration_s, one.outcome) == (2.0, "ok")
 
 
+def test_what_came_last_comes_first_whatever_ended_last() -> None:
+    memory = Placements(lambda: 100.0)
+    for adapter, duration_s in ((LEGAL, 2.0), (FINANCE, 1.0), (FINANCE, 9.0), (LEGAL, 5.0)):
+        placed(memory, adapter, duration_s=duration_s)
+    page = a_page({}, memory)
+    assert [(a.adapter, [one.at for one in a.placements]) for a in page.adapters] == [
+        (FINANCE, [99.0, 91.0]),
+        (LEGAL, [98.0, 95.0]),
+    ]
+
+
 def test_what_was_asked_for_last_comes_first_and_then_what_is_held() -> None:
     memory = Placements(lambda: 100.0)
     for adapter in (LEGAL, None, FINANCE):
