@@ -5,7 +5,8 @@ where they are until those replicas are so busy that a cold load is sooner. Load
 as they are asked for elsewhere, they go home with the next request, and nobody waits.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 
 from serve_app.routing.homes import Homes
 from serve_app.routing.view import ReplicaView
@@ -20,31 +21,37 @@ class Newcomers:
 
     def __init__(self, new_s: float) -> None:
         self._new_s = new_s
-        self._until: dict[str, float] = {}
+        self._since: dict[str, float] = {}
 
     def came(self, replicas: Iterable[str], now: float) -> None:
         """These run from now on."""
-        self._until.update(dict.fromkeys(replicas, now + self._new_s))
+        self._since.update(dict.fromkeys(replicas, now))
 
-    def at(self, now: float) -> Set[str]:
-        """Those that are new."""
-        for id_ in [id_ for id_, until in self._until.items() if until <= now]:
-            del self._until[id_]
-        return self._until.keys()
+    def at(self, now: float) -> Mapping[str, float]:
+        """Those that are new, and since when they run."""
+        for id_ in [id_ for id_, since in self._since.items() if now - since >= self._new_s]:
+            del self._since[id_]
+        return self._since
 
 
 def new_home(
-    adapter: str, chosen: str, replicas: Sequence[ReplicaView], homes: Homes, new: Set[str]
+    adapter: str,
+    chosen: str,
+    replicas: Sequence[ReplicaView],
+    homes: Homes,
+    new: Mapping[str, float],
 ) -> ReplicaView | None:
     """The new replica that is to load an adapter a request for which went to ``chosen``.
 
-    It is the adapter's home, and loads nothing else: what is asked for most comes first, and a
-    request that must load there waits for one such load at most. While all are new, as when
-    everything starts, adapters are loaded where requests go.
+    It is the adapter's home, came after ``chosen``, and loads nothing else: what is asked for most
+    comes first, and a request that must load there waits for one such load at most.
+
+    Args:
+        new: since when the new ones run.
     """
     alive = {view.id: view for view in replicas if view.alive}
-    if chosen in new or not new & alive.keys():
+    if not new.keys() & alive.keys():
         return None
     home = alive[homes.first(adapter, alive)]
-    is_free = home.id in new and not home.loading
-    return home if is_free and adapter not in home.known else None
+    came_later = new.get(home.id, -inf) > new.get(chosen, -inf)
+    return home if came_later and not home.loading and adapter not in home.known else None

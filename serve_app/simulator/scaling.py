@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from serve_app.routing.scaling import USUAL, Bounds, Load, Targets, wish
-from serve_app.simulator.fleet import DRAIN_S, Policy, Setup, Trail, Twin
+from serve_app.simulator.fleet import DRAIN_S, Policy, Setup, Trail, Twin, simulate
+from serve_app.simulator.outcome import Outcome, outcome
 from serve_app.simulator.replica import Replica
 from serve_app.simulator.request import Arrival
 
@@ -59,6 +60,46 @@ def simulate_scaled(
     scaler.begin()
     trail = twin.run(arrivals)
     return Scaled(trail, scaler.replica_s(), tuple(scaler.sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A fleet that follows its load, beside one that is always as large as that may become."""
+
+    fixed: Outcome
+    scaled: Outcome
+    fixed_hours: float
+    scaled_hours: float
+    sizes: tuple[tuple[float, int], ...]
+
+    def __str__(self) -> str:
+        share = self.scaled_hours / self.fixed_hours
+        return (
+            f"{self.scaled.within:.2%} of requests within the goal with {self.scaled_hours:.2f} "
+            f"replica-hours, {self.fixed.within:.2%} with {self.fixed_hours:.2f} ({share:.0%})"
+        )
+
+
+def against_fixed(
+    setup: Setup,
+    scaling: Scaling,
+    arrivals: Sequence[Arrival],
+    policy: Policy,
+    seed: int,
+    warm_up_s: float = 0.0,
+) -> Comparison:
+    """The same requests through a fleet that follows its load and begins with ``setup.replicas``,
+    and through one of ``scaling.bounds.most``."""
+    most = scaling.bounds.most
+    fixed = simulate(replace(setup, replicas=most), arrivals, policy, seed)
+    scaled = simulate_scaled(setup, scaling, arrivals, policy, seed)
+    return Comparison(
+        fixed=outcome(fixed, warm_up_s),
+        scaled=outcome(scaled.trail, warm_up_s),
+        fixed_hours=most * arrivals[-1].at_s / 3600,
+        scaled_hours=scaled.replica_s / 3600,
+        sizes=scaled.sizes,
+    )
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ ANOTHERS = next(name for name in NAMES if Homes().first(name, ("old", "new")) ==
 
 
 def _new_home(adapter: str, chosen: str, old: ReplicaView, new: ReplicaView) -> str | None:
-    found = new_home(adapter, chosen, [old, new], Homes(), {"new"})
+    found = new_home(adapter, chosen, [old, new], Homes(), {"new": 5.0})
     return found.id if found else None
 
 
@@ -46,8 +46,22 @@ def test_what_a_new_replica_loads_of(
     assert _new_home(adapter, chosen, OLD, new) == expected
 
 
-def test_where_all_are_new_nothing_moves() -> None:
-    assert new_home(ITS_OWN, "old", [OLD, NEW], Homes(), {"old", "new"}) is None
+@pytest.mark.parametrize(
+    ("new", "moves"),
+    [
+        ({"old": 5.0, "new": 5.0}, False),
+        ({"old": 4.0, "new": 5.0}, True),
+        ({"old": 5.0, "new": 4.0}, False),
+        ({"old": 5.0}, False),
+        ({}, False),
+        ({"gone": 5.0}, False),
+    ],
+)
+def test_an_adapter_moves_only_to_a_replica_that_came_later(
+    new: dict[str, float], moves: bool
+) -> None:
+    found = new_home(ITS_OWN, "old", [OLD, NEW], Homes(), new)
+    assert (found is NEW) == moves
 
 
 def test_a_replica_is_new_for_a_while() -> None:
@@ -123,8 +137,8 @@ def test_after_a_while_it_loads_what_comes_to_it_and_no_more() -> None:
     assert grown.fetched == []
 
 
-def test_when_everything_starts_nothing_is_loaded_twice() -> None:
-    grown = Grown(after_s=1.0)
+def test_of_replicas_that_came_together_none_loads_what_another_serves() -> None:
+    grown = Grown(after_s=0.0)
     version = _held_by_old(_its_own(0), grown)
     grown.placed(version)
     assert grown.fetched == []
