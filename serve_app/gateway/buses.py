@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextvars import Context
 from itertools import count
 
@@ -24,17 +25,25 @@ class Buses:
         replicas: handle of the engine deployment.
         gateway: this gateway's id.
         tuning: the routing policy's constants.
+        copied: told whenever a copy of an adapter is asked for.
     """
 
-    def __init__(self, replicas: DeploymentHandle, gateway: str, tuning: Tuning = TUNED) -> None:
+    def __init__(
+        self,
+        replicas: DeploymentHandle,
+        gateway: str,
+        tuning: Tuning = TUNED,
+        copied: Callable[[], None] = lambda: None,
+    ) -> None:
         self._replicas = replicas
         self._gateway = gateway
         self._loop = asyncio.get_running_loop()
+        self._copied = copied
         self._running: frozenset[str] = frozenset()
         self._buses: dict[str, asyncio.Task[None]] = {}
         self._numbers = count(1)
         self._mailboxes: dict[int, tuple[Call, Mailbox]] = {}
-        self.fleet = Fleet(gateway, self._fleet_changed, self._fetch, tuning=tuning)
+        self.fleet = Fleet(gateway, self._fleet_changed, self._copy, tuning=tuning)
         self._fetching: set[asyncio.Task[None]] = set()
         self._meeting = self._loop.create_task(self._meet())
 
@@ -44,6 +53,14 @@ class Buses:
         mailbox = Mailbox(max_bytes)
         self._mailboxes[call.number] = (call, mailbox)
         return mailbox
+
+    def fetch(self, version: Version, replica: str) -> None:
+        """Have ``replica`` load ``version`` in the background."""
+        fetching = self._loop.create_task(
+            self._fetched(Fetch(version, replica, self.fleet)), context=Context()
+        )
+        self._fetching.add(fetching)
+        fetching.add_done_callback(self._fetching.discard)
 
     def close(self, call: Call) -> None:
         self._mailboxes.pop(call.number, None)
@@ -71,15 +88,10 @@ class Buses:
         Serve would end the bus together with that request."""
         self._loop.call_soon_threadsafe(self._follow, replicas, context=Context())
 
-    def _fetch(self, version: Version, replica: str) -> None:
+    def _copy(self, version: Version, replica: str) -> None:
         """From any thread, as above."""
-        fetch = Fetch(version, replica, self.fleet)
-        self._loop.call_soon_threadsafe(self._begin_fetch, fetch, context=Context())
-
-    def _begin_fetch(self, fetch: Fetch) -> None:
-        fetching = self._loop.create_task(self._fetched(fetch))
-        self._fetching.add(fetching)
-        fetching.add_done_callback(self._fetching.discard)
+        self._copied()
+        self._loop.call_soon_threadsafe(self.fetch, version, replica, context=Context())
 
     async def _fetched(self, fetch: Fetch) -> None:
         """If it fails, the next request for the adapter loads it, or finds out why not."""

@@ -4,7 +4,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import ceil
 from typing import Any
@@ -16,6 +15,7 @@ from starlette.responses import Response
 from serve_app.errors import ApiError, ModelNotFound, Overloaded
 from serve_app.gateway import govern
 from serve_app.gateway.answers import StreamedAnswer, error_code, with_metadata
+from serve_app.gateway.asked import Asked, headers_of
 from serve_app.gateway.buses import Buses
 from serve_app.gateway.exchange import Exchange
 from serve_app.gateway.reading import read
@@ -24,7 +24,6 @@ from serve_app.routing.messages import Call, News, Operation, Reply
 from serve_app.routing.placements import Placements
 from serve_app.routing.policy import Tuning
 from serve_app.settings import GatewaySettings
-from serve_app.telemetry.access_log import Access
 from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.snapshot import Snapshot, Target
 from serve_app.tenancy.tenant import Tenant
@@ -57,7 +56,8 @@ class Gateway:
         self.placements = Placements(time.time)
         self._limits = limits
         self._metrics = metrics
-        self._buses = Buses(replicas, self.id, Tuning(shed_above_s=limits.max_wait_s))
+        tuning = Tuning(shed_above_s=limits.max_wait_s)
+        self._buses = Buses(replicas, self.id, tuning, metrics.copied)
         self._handle: Callable[[str], DeploymentHandle] = lru_cache(_HANDLES)(
             lambda key: replicas.options(multiplexed_model_id=key or "base")
         )
@@ -117,7 +117,7 @@ class Gateway:
         Raises:
             ApiError: whatever keeps it from being answered.
         """
-        asked = _Asked(request, tenant)
+        asked = Asked(request, tenant)
         raw = await read(request, partial(self._prefetch, asked))
         body = govern.parse(raw)
         target = await self.resolve(tenant, govern.model_of(body))
@@ -140,11 +140,11 @@ class Gateway:
             with exchange:
                 reply = await exchange.whole()
         except ApiError:
-            self._note(asked.access, call, None)
+            self._note(asked, call, None)
             raise
         return self._whole(asked, target, call, reply)
 
-    def _prefetch(self, asked: "_Asked", model: str) -> None:
+    def _prefetch(self, asked: Asked, model: str) -> None:
         """The rest of the body is still to come: its adapter may be loaded meanwhile."""
         try:
             target = self.known.resolve(asked.tenant, model)
@@ -152,6 +152,8 @@ class Gateway:
             return  # the whole body decides what the answer is
         if target.version is not None:
             asked.prefetched_by = self._buses.fleet.prefetch(target.version)
+            if asked.prefetched_by is not None:
+                self._buses.fetch(target.version, asked.prefetched_by)
 
     def _admit(self, call: Call) -> None:
         """Refuse what would wait for longer than it should, wherever it went."""
@@ -162,13 +164,14 @@ class Gateway:
             raise Overloaded("Every replica is busy; try again.", retry_after_s=1)
         after_s = fleet.shed_after_s(call)
         if after_s is not None:
+            self._metrics.shed()
             raise Overloaded("Every replica is busy; try again.", retry_after_s=ceil(after_s))
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._limits.request_timeout_s
 
     def _call(
-        self, asked: "_Asked", target: Target, operation: Operation, body: dict[str, Any]
+        self, asked: Asked, target: Target, operation: Operation, body: dict[str, Any]
     ) -> Call:
         return Call(
             gateway=self.id,
@@ -180,7 +183,7 @@ class Gateway:
             fleet=self._buses.fleet,
         )
 
-    async def _stream(self, asked: "_Asked", target: Target, exchange: Exchange) -> Response:
+    async def _stream(self, asked: Asked, target: Target, exchange: Exchange) -> Response:
         """The status line waits for the first output, so that errors can still be statuses."""
         exchange.open()
         try:
@@ -194,20 +197,20 @@ class Gateway:
 
         def ended(cut: str | None) -> None:
             asked.access.error = cut
-            self._note(asked.access, exchange.call, exchange.reply)
+            self._note(asked, exchange.call, exchange.reply)
 
         return StreamedAnswer(
             exchange,
             first or b"",
-            _headers(target, exchange.call),
+            headers_of(target, exchange.call),
             self._limits.keep_alive_s,
             lambda: asked.metadata(target),
             ended,
         )
 
-    def _whole(self, asked: "_Asked", target: Target, call: Call, reply: Reply) -> Response:
-        self._note(asked.access, call, reply)
-        headers = {**_headers(target, call), **reply.headers}
+    def _whole(self, asked: Asked, target: Target, call: Call, reply: Reply) -> Response:
+        self._note(asked, call, reply)
+        headers = {**headers_of(target, call), **reply.headers}
         body = reply.body
         if reply.status == 200:
             body = with_metadata(body, asked.metadata(target))
@@ -215,47 +218,17 @@ class Gateway:
             asked.access.error = error_code(reply)
         return Response(body, reply.status, headers, "application/json")
 
-    def _note(self, access: Access, call: Call, reply: Reply | None) -> None:
+    def _note(self, asked: Asked, call: Call, reply: Reply | None) -> None:
         """Write down where the call went and what it cost."""
+        access = asked.access
         access.adapter = call.version.name if call.version else None
         if call.choice is not None:
             access.replica, access.placement = call.choice.replica, call.choice.reason.value
             self._metrics.placed(call.choice.reason.value)
             self._metrics.expected(call.choice.delay, access.first_byte_s)
+            if asked.prefetched_by is not None:
+                self._metrics.prefetched(asked.prefetched_by == call.choice.replica)
             self.placements.note(access.adapter, call.choice, reply, access)
         if reply is not None:
             access.prompt_tokens = reply.usage.prompt_tokens
             access.completion_tokens = reply.usage.completion_tokens
-
-
-@dataclass(slots=True)
-class _Asked:
-    """Who asked, when, and which replica was told of it early, if one was."""
-
-    access: Access
-    tenant: Tenant
-    at: float
-    prefetched_by: str | None
-
-    def __init__(self, request: Request, tenant: Tenant) -> None:
-        self.access = request.state.access
-        self.tenant = tenant
-        self.at = asyncio.get_running_loop().time()
-        self.prefetched_by = None
-
-    def metadata(self, target: Target) -> dict[str, Any]:
-        """What an answer says of itself; ``latency_s`` is counted from the request's arrival."""
-        latency_s = asyncio.get_running_loop().time() - self.at
-        return {
-            "tenant": self.tenant.id,
-            "lora_used": target.adapter,
-            "latency_s": round(latency_s, 4),
-        }
-
-
-def _headers(target: Target, call: Call) -> dict[str, str]:
-    headers = {"x-serve-adapter": target.version.name if target.version else "base"}
-    if call.choice is not None:
-        headers["x-serve-replica"] = call.choice.replica
-        headers["x-serve-placement"] = call.choice.reason.value
-    return headers

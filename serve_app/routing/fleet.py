@@ -17,8 +17,8 @@ from serve_app.routing.policy import TUNED, Choice, Rank, Tuning, explain, least
 from serve_app.routing.relief import copy_to, is_hot, shed_after_s
 from serve_app.routing.view import ReplicaView
 
-Fetcher = Callable[[Version, str], None]
-"""Has a version loaded by a replica, by its id, in the background. Called from any thread."""
+Copier = Callable[[Version, str], None]
+"""Has a version loaded by a further replica, by its id, in the background; from any thread."""
 
 
 class Fleet:
@@ -27,7 +27,7 @@ class Fleet:
     Args:
         gateway: this gateway's id; its own calls are counted from its own books.
         on_change: told the ids of the running replicas whenever they change, from any thread.
-        fetch: brings copies of hot adapters to further replicas; None if there are to be none.
+        copy: brings copies of adapters to further replicas; None if there are to be none.
         rank: the routing policy; ``least_delay`` unless another is given.
         clock: seconds that never go back.
     """
@@ -36,14 +36,14 @@ class Fleet:
         self,
         gateway: str,
         on_change: Callable[[frozenset[str]], None],
-        fetch: Fetcher | None = None,
+        copy: Copier | None = None,
         rank: Rank | None = None,
         tuning: Tuning = TUNED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
         self._on_change = on_change
-        self._fetch = fetch
+        self._copy = copy
         self._homes = Homes()
         self._rank = rank or least_delay(self._homes, tuning)
         self._tuning = tuning
@@ -95,8 +95,8 @@ class Fleet:
                 choice = explain(name, order[0], views, self._homes, now, self._tuning)
                 self._book(call, choice, name)
             there = self._copy_to(call, replicas)
-        if there is not None and call.version is not None and self._fetch is not None:
-            self._fetch(call.version, there)
+        if there is not None and call.version is not None and self._copy is not None:
+            self._copy(call.version, there)
         return [view.id for view in order]
 
     def routed(self, call: Call, replica: str) -> None:
@@ -125,21 +125,19 @@ class Fleet:
                 heard.over(booking.version, served=served)
 
     def prefetch(self, version: Version) -> str | None:
-        """Have ``version`` loaded where its next request would go, if nobody holds it yet.
+        """The replica that is to load ``version`` because a request for it is on its way here.
 
-        Returns:
-            The replica that loads it, None if none has to.
+        Whoever asks has it done. None if a replica holds it or loads it already.
         """
         with self._lock:
             views = self._told_views()
-            if self._fetch is None or any(version.name in view.known for view in views):
+            if any(version.name in view.known for view in views):
                 return None
             now = self._clock()
             order = self._rank(version.name, views, now)
             if not order or not order[0].alive:
                 return None
             self._expect(order[0].id, version.name, now)
-        self._fetch(version, order[0].id)
         return order[0].id
 
     def shed_after_s(self, call: Call) -> float | None:
@@ -184,7 +182,7 @@ class Fleet:
 
     def _copy_to(self, call: Call, replicas: tuple[str, ...]) -> str | None:
         """The replica that is to load this placed call's adapter too."""
-        if self._fetch is None or call.version is None or call.choice is None:
+        if self._copy is None or call.version is None or call.choice is None:
             return None
         name, chosen, now = call.version.name, call.choice.replica, self._clock()
         hot, new = is_hot(name, self._view(chosen), self._tuning), self._newcomers.at(now)

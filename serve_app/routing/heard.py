@@ -7,7 +7,7 @@ from serve_app.routing.books import Page
 from serve_app.routing.messages import News
 from serve_app.routing.view import ReplicaView
 
-NO_NEWS = News(holds=frozenset(), in_flight={}, capacity=1, alive=False)
+NO_NEWS = News(holds=frozenset(), in_flight={}, capacity=256, alive=False)
 
 
 @dataclass(slots=True)

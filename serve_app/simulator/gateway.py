@@ -39,8 +39,8 @@ class Gateway:
     ) -> None:
         self.id = id_
         self._replicas = replicas
-        fetch = self._fetch if copies else None
-        self.fleet = Fleet(id_, lambda _ids: None, fetch, rank, tuning, clock)
+        copy = self._copy if copies else None
+        self.fleet = Fleet(id_, lambda _ids: None, copy, rank, tuning, clock)
         self._shedding = shedding
         self._numbers = count()
         self._calls: dict[Request, Call] = {}
@@ -98,7 +98,7 @@ class Gateway:
         self._replicas[chosen].send(self.id, request)
         return chosen
 
-    def _fetch(self, version: Version, replica: str) -> None:
+    def _copy(self, version: Version, replica: str) -> None:
         self._replicas[replica].memory.fetch(version.name)
 
     def _over(self, request: Request, *, served: bool) -> None:

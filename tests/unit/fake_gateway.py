@@ -68,9 +68,6 @@ class RecordedMetrics(GatewayMetrics):
         requests: tenant and outcome of each, with its tokens and time to first byte.
         placements: why each call's replica was chosen.
         waits: what each call was expected to wait in all, and did if it was streamed.
-        refused: calls that would have waited too long.
-        copies: adapters that further replicas were told to load.
-        prefetches: whether each early fetch was where its request then went.
         relief: refusals, copies and early fetches, in order.
     """
 
@@ -78,8 +75,6 @@ class RecordedMetrics(GatewayMetrics):
         self.requests: list[tuple[str | None, str, int, int, float | None]] = []
         self.placements: list[str] = []
         self.waits: list[tuple[float, float | None]] = []
-        self.refused = self.copies = 0
-        self.prefetches: list[bool] = []
         self.relief: list[str] = []
 
     def answered(
@@ -94,15 +89,6 @@ class RecordedMetrics(GatewayMetrics):
 
     def placed(self, reason: str) -> None:
         self.placements.append(reason)
-
-    def shed(self) -> None:
-        self.refused += 1
-
-    def copied(self) -> None:
-        self.copies += 1
-
-    def prefetched(self, useful: bool) -> None:
-        self.prefetches.append(useful)
 
     def expected(self, delay: Delay, first_byte_s: float | None) -> None:
         self.waits.append((delay.total_s, first_byte_s))

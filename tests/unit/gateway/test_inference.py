@@ -120,6 +120,7 @@ async def test_what_would_wait_too_long_everywhere_is_refused_with_when_to_come_
         assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
         assert response.headers["retry-after"] == "5", "7 s for a seat, 2 of which may be waited"
         assert replicas.calls == []
+        assert site.metrics.relief == ["shed"]
     async with a_site(replicas, max_wait_s=8) as site:
         assert (await site.post()).status_code == 200
 
@@ -131,10 +132,33 @@ async def test_an_adapter_is_fetched_while_a_long_body_is_still_on_its_way() -> 
         await until(lambda: browser.head == 200)
         (call,) = replicas.calls
         assert replicas.fetched == [(FINANCE.name, replicas.routed[0])]
+        assert site.metrics.relief == ["prefetched"]
         assert call.prompt_tokens > 20
         browser = Browser(site, {"model": "legal", "messages": []}, ROOT_KEY)
         await until(lambda: browser.head == 200)
         assert len(replicas.fetched) == 1
+
+
+async def test_a_hot_adapter_is_copied_in_the_background() -> None:
+    hold = asyncio.Event()
+    hold.set()
+
+    async def held(_call: Call, _replica: str) -> Reply:
+        await hold.wait()
+        return Reply(200, b"{}")
+
+    replicas = FakeReplicas("r1", "r2", answer=held)
+    replicas.news = news_of(capacity=6)
+    async with a_site(replicas) as site:
+        await site.post()
+        hold.clear()
+        asking = [asyncio.create_task(site.post()) for _ in range(5)]
+        await until(lambda: replicas.fetched)
+        (home,) = set(replicas.routed)
+        assert replicas.fetched == [(FINANCE.name, "r2" if home == "r1" else "r1")]
+        assert site.metrics.relief == ["copied"]
+        hold.set()
+        assert {response.status_code for response in await asyncio.gather(*asking)} == {200}
 
 
 async def test_what_only_seems_to_be_asked_for_is_no_error_of_the_request() -> None:

@@ -20,15 +20,15 @@ class Clock:
         return self.now
 
 
-class Fetched(list[str]):
+class Copied(list[str]):
     """Where copies were asked for."""
 
     def __call__(self, _version: Version, replica: str) -> None:
         self.append(replica)
 
 
-def _fleet(clock: Clock, fetch: Fetched | None = None, **news: News) -> Fleet:
-    fleet = Fleet("me", lambda _: None, fetch, clock=clock)
+def _fleet(clock: Clock, copy: Copied | None = None, **news: News) -> Fleet:
+    fleet = Fleet("me", lambda _: None, copy, clock=clock)
     fleet.replicas_are(frozenset(news))
     for replica, one in news.items():
         fleet.heard(replica, one)
@@ -46,19 +46,19 @@ def _news(*holds: str, capacity: int = 10) -> News:
 
 
 def test_a_hot_adapter_is_copied_once() -> None:
-    fetched = Fetched()
-    fleet = _fleet(Clock(), fetched, r1=_news(ACME.name), r2=_news())
+    copied = Copied()
+    fleet = _fleet(Clock(), copied, r1=_news(ACME.name), r2=_news())
     calls = [_placed(fleet) for _ in range(9)]
     assert {call.choice.replica for call in calls if call.choice} == {R1}
-    assert fetched == [R2], "asked for once, on the way since"
+    assert copied == [R2], "asked for once, on the way since"
 
 
 def test_a_copy_on_its_way_takes_calls_when_that_is_sooner() -> None:
-    clock, fetched = Clock(), Fetched()
-    fleet = _fleet(clock, fetched, r1=_news(ACME.name), r2=_news())
+    clock, copied = Clock(), Copied()
+    fleet = _fleet(clock, copied, r1=_news(ACME.name), r2=_news())
     for _ in range(8):
         _placed(fleet)
-    assert fetched == [R2]
+    assert copied == [R2]
     clock.now += COSTS.load_s - 0.1
     choice = _placed(fleet).choice
     assert choice is not None
@@ -66,30 +66,29 @@ def test_a_copy_on_its_way_takes_calls_when_that_is_sooner() -> None:
 
 
 def test_the_base_is_never_copied() -> None:
-    fetched = Fetched()
-    fleet = _fleet(Clock(), fetched, r1=_news(), r2=_news())
+    copied = Copied()
+    fleet = _fleet(Clock(), copied, r1=_news(), r2=_news())
     for _ in range(9):
         fleet.place(a_call(), BOTH)
-    assert fetched == []
+    assert copied == []
 
 
-def test_an_adapter_nobody_holds_is_fetched_where_its_request_will_go() -> None:
-    fetched = Fetched()
-    fleet = _fleet(Clock(), fetched, r1=_news(), r2=_news())
+def test_an_adapter_nobody_holds_is_copied_where_its_request_will_go() -> None:
+    copied = Copied()
+    fleet = _fleet(Clock(), copied, r1=_news(), r2=_news())
     there = fleet.prefetch(ACME)
-    assert fetched == [there]
     choice = _placed(fleet).choice
     assert choice is not None
     assert (choice.replica, choice.reason) == (there, Reason.LOADING)
 
 
-def test_an_adapter_that_is_held_or_on_its_way_is_not_fetched_early() -> None:
-    fetched = Fetched()
-    fleet = _fleet(Clock(), fetched, r1=_news(ACME.name), r2=_news())
+def test_an_adapter_that_is_held_or_on_its_way_is_not_copied_early() -> None:
+    copied = Copied()
+    fleet = _fleet(Clock(), copied, r1=_news(ACME.name), r2=_news())
     assert fleet.prefetch(ACME) is None
     assert fleet.prefetch(a_version("other")) is not None
     assert fleet.prefetch(a_version("other")) is None
-    assert len(fetched) == 1
+    assert copied == [], "whoever asks has it done"
 
 
 def test_prompts_sent_count_until_the_replica_tells_its_state() -> None:

@@ -1,0 +1,45 @@
+"""What is known of one request from its arrival on, and what its answer says of itself."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from serve_app.routing.messages import Call
+from serve_app.telemetry.access_log import Access
+from serve_app.tenancy.snapshot import Target
+from serve_app.tenancy.tenant import Tenant
+
+
+@dataclass(slots=True)
+class Asked:
+    """Who asked, when, and which replica was told of it early, if one was."""
+
+    access: Access
+    tenant: Tenant
+    at: float
+    prefetched_by: str | None
+
+    def __init__(self, request: Request, tenant: Tenant) -> None:
+        self.access = request.state.access
+        self.tenant = tenant
+        self.at = asyncio.get_running_loop().time()
+        self.prefetched_by = None
+
+    def metadata(self, target: Target) -> dict[str, Any]:
+        """What an answer says of itself; ``latency_s`` is counted from the request's arrival."""
+        latency_s = asyncio.get_running_loop().time() - self.at
+        return {
+            "tenant": self.tenant.id,
+            "lora_used": target.adapter,
+            "latency_s": round(latency_s, 4),
+        }
+
+
+def headers_of(target: Target, call: Call) -> dict[str, str]:
+    headers = {"x-serve-adapter": target.version.name if target.version else "base"}
+    if call.choice is not None:
+        headers["x-serve-replica"] = call.choice.replica
+        headers["x-serve-placement"] = call.choice.reason.value
+    return headers
