@@ -31,6 +31,7 @@ def fleet_page(
     now: float,
     limit: int,
     adapter: str | None = None,
+    outstanding: int = 0,
 ) -> FleetPage:
     """The page: adapters asked for last come first, then those that are held and were not.
 
@@ -39,6 +40,7 @@ def fleet_page(
         now: wall clock in seconds.
         limit: adapters at most.
         adapter: the only one to show: its name, that of one version of it, or ``base``.
+        outstanding: calls of this gateway that are placed and not over.
     """
     wanted = _wanted(adapter)
     held = {name for news in told.values() for name in news.holds} - latest.keys()
@@ -48,6 +50,7 @@ def fleet_page(
     return FleetPage(
         gateway=gateway,
         at=round(now, 3),
+        outstanding=outstanding,
         replicas=[_replica(id_, news, wanted) for id_, news in told.items()],
         adapters=[_adapter(name, told, latest.get(name, ()), homes) for name in names[:limit]],
         left_out=max(0, len(names) - limit),

@@ -8,6 +8,7 @@ from serve_app.routing.view import Costs
 _EXAMPLE: JsonDict = {
     "gateway": "3f2a9c01d4e7",
     "at": 1764030000.25,
+    "outstanding": 7,
     "replicas": [
         {
             "replica": "k3x9q2ab",
@@ -163,6 +164,7 @@ class FleetPage(BaseModel):
 
     Attributes:
         at: wall clock in seconds.
+        outstanding: requests of this gateway that are placed and not over, on all replicas.
         left_out: adapters for which there was no room on the page.
     """
 
@@ -170,6 +172,7 @@ class FleetPage(BaseModel):
 
     gateway: str
     at: float
+    outstanding: int
     replicas: list[ReplicaState]
     adapters: list[AdapterState]
     left_out: int

@@ -76,6 +76,11 @@ class Gateway:
         """What each running replica told last, by its id."""
         return self._buses.fleet.told()
 
+    @property
+    def outstanding(self) -> int:
+        """Calls that are placed and not over."""
+        return self._buses.fleet.outstanding()
+
     def authenticate(self, request: Request) -> Tenant:
         """The caller.
 

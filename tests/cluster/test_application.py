@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -174,6 +175,52 @@ async def test_a_replica_killed_mid_stream_ends_its_streams_with_an_error_and_no
     assert all(len(events) == 100 for events in answers if events not in broken)
     assert ask(app, model="adapter-3").status_code == 200
     eventually(lambda: len(_pids(app)) == 2, 30, "two replicas again")
+
+
+async def test_what_a_killed_replica_held_is_served_elsewhere_from_the_next_request_on(
+    app: RunningApp,
+) -> None:
+    homes = {name: ask(app, model=name) for name in ADAPTERS}
+    victim = homes[ADAPTERS[0]].json()
+    async with httpx.AsyncClient(base_url=app.url, timeout=60, headers=ADMIN) as client:
+        busy = [asyncio.create_task(_asking(client, name)) for name in ADAPTERS]
+        await asyncio.sleep(0.5)
+        os.kill(victim["pid"], signal.SIGKILL)
+        killed_at = time.monotonic()
+        answers = [await task for task in busy]
+    after = [one for mine in answers for one in mine if one.sent_at > killed_at]
+    assert {one.status for mine in answers for one in mine} == {200}, "each is tried once elsewhere"
+    assert victim["replica"] not in {one.replica for one in after}
+    assert {one.adapter for one in after} == set(ADAPTERS)
+    eventually(lambda: _booked(app) == 0, 10, "bookings are back to none")
+    eventually(lambda: len(_pids(app)) == 2, 30, "two replicas again")
+
+
+@dataclass(frozen=True)
+class Answered:
+    adapter: str
+    sent_at: float
+    status: int
+    replica: str | None
+
+
+async def _asking(client: httpx.AsyncClient, adapter: str) -> list[Answered]:
+    """One request after the other for two seconds."""
+    answers = []
+    until = time.monotonic() + 2
+    while (sent_at := time.monotonic()) < until:
+        body = {"prompt": "p", "model": adapter, "pause_s": 0.05}
+        answer = await client.post("/v1/completions", json=body)
+        replica = answer.headers.get("x-serve-replica")
+        answers.append(Answered(adapter, sent_at, answer.status_code, replica))
+    return answers
+
+
+def _booked(app: RunningApp) -> int:
+    """Requests in flight, as the gateway has them."""
+    page = httpx.get(f"{app.url}/admin/v1/fleet", headers=ADMIN, timeout=10)
+    booked: int = page.json()["outstanding"]
+    return booked
 
 
 def _pids(app: RunningApp) -> set[int]:

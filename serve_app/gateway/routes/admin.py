@@ -37,10 +37,10 @@ async def fleet(
 ) -> Response:
     """Every replica as this gateway knows it, and where each adapter's last requests went and why:
     what they were expected to wait there, and what they did wait."""
-    told, latest = gateway.fleet(), gateway.placements.latest()
+    told, latest, outstanding = gateway.fleet(), gateway.placements.latest(), gateway.outstanding
 
     def page() -> str:
-        made = fleet_page(gateway.id, told, latest, time.time(), limit, adapter)
+        made = fleet_page(gateway.id, told, latest, time.time(), limit, adapter, outstanding)
         return made.model_dump_json()
 
     # Of a large fleet it is many names: not on the loop that answers requests.
