@@ -38,7 +38,7 @@ class Plan:
     replicas: int = 2
     adapters: int = 24
     zipf: float = 1.0
-    load: float = 0.6
+    load: float = 0.7
     clients: int = 4
     prompt: int = 60
     output: int = 20
