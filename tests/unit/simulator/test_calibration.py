@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve_app.errors import ConfigError
@@ -67,6 +67,7 @@ def test_noise_of_a_twentieth_is_mostly_evened_out(seed: int) -> None:
     assert found.stage_s == pytest.approx(TRUE.stage_s, rel=0.15)
 
 
+@settings(deadline=None)
 @given(
     noise=st.floats(0, 0.9),
     seed=st.integers(0, 1000),
@@ -74,11 +75,16 @@ def test_noise_of_a_twentieth_is_mostly_evened_out(seed: int) -> None:
     decode_s=st.floats(0, 0.001),
     swap_s=st.floats(0, 0.1),
 )
-def test_however_noisy_nothing_takes_negative_time(
+def test_however_noisy_nothing_takes_negative_time_or_it_is_to_be_measured_again(
     noise: float, seed: int, step_s: float, decode_s: float, swap_s: float
 ) -> None:
     true = Machine(step_s=step_s, decode_s=decode_s, swap_s=swap_s)
-    found = fit(measured(true, OVERHEAD_S, noise, seed), Machine())
+    seen = measured(true, OVERHEAD_S, noise, seed)
+    try:
+        found = fit(seen, Machine())
+    except ConfigError:
+        assert noise, "without noise there is nothing to measure again"
+        return
     machine = found.machine
     times = (machine.decode_s, machine.adapter_s, machine.prefill_s, machine.swap_s)
     assert min(*times, machine.disk_s, machine.stage_s, found.overhead_s) >= 0
