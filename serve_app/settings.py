@@ -186,7 +186,7 @@ class GatewaySettings(Strict):
     max_prompts: int = Field(default=256, ge=1)
     max_grammar_bytes: int = Field(default=32_768, gt=0)
     max_outstanding_per_replica: int = Field(default=1024, ge=1)
-    max_wait_s: float = Field(default=1.0, gt=0)
+    max_wait_s: float = Field(default=2.0, gt=0)
     request_timeout_s: float = Field(default=600, gt=0)
     head_hold_s: float = Field(default=10, ge=0)
     keep_alive_s: float = Field(default=10, gt=0)

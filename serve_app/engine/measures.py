@@ -48,10 +48,10 @@ class Measures:
         self._token_at = 0.0
 
     def costs(self) -> Costs:
-        """What things take. A seat costs nothing until the first stream has left one: nobody is
+        """What things take. A seat costs nothing until the first request has left one: nobody is
         refused for what is not known."""
-        hold_s = self._turn_s or self._costs.seat_s or TYPICAL.hold_s
-        return replace(self._costs, hold_s=hold_s)
+        seat_s = self._costs.seat_s
+        return replace(self._costs, hold_s=min(self._turn_s, seat_s) if self._turn_s else seat_s)
 
     def waiting_tokens(self) -> int:
         """Prompt tokens that are here and not computed yet."""
@@ -79,9 +79,9 @@ class Measures:
             self._token_took((one.computed_at - one.since) / one.tokens, one.computed_at)
 
     def ended(self, one: Running) -> None:
-        """A stream is whole."""
+        """It was answered."""
         if one.computed_at is not None:
-            seat_s = self._clock() - one.computed_at
+            seat_s = max(0.0, self._clock() - one.computed_at)
             self._smooth("seat_s", seat_s, first=not self._costs.seat_s)
 
     def loaded(self, stage_s: float, read_s: float, engine_s: float) -> None:

@@ -96,6 +96,7 @@ class Replica:
             with self._measures.follow(call.prompt_tokens, streams=streams) as running:
                 answer = await self._engine.answer(call)
                 if isinstance(answer, Whole):
+                    self._measures.ended(running)
                     return Reply(answer.status, answer.body, answer.usage, cold_load_s)
                 return await self._stream(call, answer, cold_load_s, running)
 

@@ -40,7 +40,7 @@ class Tuning:
     band_s: float = 0.1
     copy_above: float = 0.5
     copy_requests: int = 4
-    shed_above_s: float = 1.0
+    shed_above_s: float = 2.0
     new_replica_s: float = 60.0
 
 

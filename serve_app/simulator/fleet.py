@@ -7,7 +7,7 @@ from itertools import count
 from random import Random
 
 from serve_app.routing.messages import News
-from serve_app.routing.policy import TUNED, Rank, Tuning
+from serve_app.routing.policy import Rank, Tuning
 from serve_app.routing.view import ReplicaView
 from serve_app.simulator.events import Events
 from serve_app.simulator.gateway import Gateway, version
@@ -16,6 +16,8 @@ from serve_app.simulator.replica import Replica
 from serve_app.simulator.request import Arrival, Request
 
 DRAIN_S = 60.0
+AT_THE_GOAL = Tuning(shed_above_s=1.0)
+"""Refuse what would miss the first token's goal, under every policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Policy:
     name: str
     make: Callable[[Random, Callable[[], float], Truth], Rank] | None = None
     copies: bool = False
-    tuning: Tuning = TUNED
+    tuning: Tuning = AT_THE_GOAL
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from itertools import count
 from serve_app.adapters.version import Version
 from serve_app.routing.fleet import Fleet
 from serve_app.routing.messages import Call, News, Operation
-from serve_app.routing.policy import TUNED, Rank, Tuning
+from serve_app.routing.policy import Rank, Tuning
 from serve_app.simulator.replica import Replica
 from serve_app.simulator.request import Request
 
@@ -35,7 +35,7 @@ class Gateway:
         *,
         copies: bool,
         shedding: bool,
-        tuning: Tuning = TUNED,
+        tuning: Tuning,
     ) -> None:
         self.id = id_
         self._replicas = replicas

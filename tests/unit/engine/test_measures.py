@@ -36,7 +36,7 @@ def test_before_anything_is_measured_costs_are_typical_and_a_seat_is_free(
 ) -> None:
     costs = measures.costs()
     assert (costs.disk_s, costs.prompt_token_s) == (TYPICAL.disk_s, TYPICAL.prompt_token_s)
-    assert (costs.seat_s, costs.hold_s) == (0.0, 0.5)
+    assert (costs.seat_s, costs.hold_s) == (0.0, 0.0)
 
 
 def test_loads_are_smoothed_from_the_first_one_on_and_passed_on(clock: Clock) -> None:
@@ -71,6 +71,22 @@ def test_without_turns_a_slot_is_held_for_as_long_as_a_seat(clock: Clock) -> Non
     measures = Measures(Witnessed(), turn_s=0, clock=clock)
     _stream(measures, clock, tokens=1, first_s=0.1, rest_s=4.0)
     assert measures.costs().hold_s == pytest.approx(4.0)
+
+
+def test_a_slot_is_held_for_a_turn_at_most(measures: Measures, clock: Clock) -> None:
+    _stream(measures, clock, tokens=1, first_s=0.1, rest_s=0.2)
+    assert measures.costs().hold_s == pytest.approx(0.2)
+    _stream(measures, clock, tokens=1, first_s=0.1, rest_s=60)
+    assert measures.costs().hold_s == 0.5
+
+
+def test_a_whole_answer_keeps_its_seat_from_when_its_prompt_should_be_computed(
+    measures: Measures, clock: Clock
+) -> None:
+    with measures.follow(1000, streams=False) as running:
+        clock.now += 1000 * TYPICAL.prompt_token_s + 3.0
+        measures.ended(running)
+    assert measures.costs().seat_s == pytest.approx(3.0)
 
 
 def test_a_prompt_waits_until_its_stream_begins(measures: Measures, clock: Clock) -> None:

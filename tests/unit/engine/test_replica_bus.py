@@ -17,7 +17,7 @@ VLLM_ERROR = (
     b'data: {"error":{"message":"bad","type":"BadRequestError","param":"n","code":400}}\n\n'
 )
 
-UNMEASURED = replace(TYPICAL, seat_s=0.0)
+UNMEASURED = replace(TYPICAL, seat_s=0.0, hold_s=0.0)
 
 
 @pytest.fixture
