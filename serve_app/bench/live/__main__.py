@@ -118,7 +118,7 @@ class _Run:
                 def on_block(block: Block) -> None:
                     self._blocks.append(block)
                     progress.advance(bar)
-                    progress.console.print(report.line(block))
+                    progress.console.print(report.line(block), soft_wrap=True)
 
                 await measure(server, plan, self._rate, loads, on_block)
             SAID.print("stopping ...")
