@@ -52,7 +52,7 @@ def write(path: Path, blocks: Blocks) -> None:
             writer.writerow([block.number, block.routing.value, *values, *counts])
 
 
-_COUNTS = ("requests", "refused", "loads")
+_COUNTS = ("requests", "refused", "loaded")
 
 
 def draw(path: Path, blocks: Blocks, subtitle: str) -> None:
