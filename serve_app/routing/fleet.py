@@ -92,7 +92,7 @@ class Fleet:
             views = [seen.get(id_) or self._view(id_) for id_ in replicas]
             order = self._rank(name, views, now)
             if order:
-                choice = explain(name, order[0], views, self._homes, now, self._tuning)
+                choice = explain(name, order[0], views, self._homes, now)
                 self._book(call, choice, name)
             there = self._copy_to(call, replicas)
         if there is not None and call.version is not None and self._copy is not None:
@@ -108,7 +108,7 @@ class Fleet:
             self._unbook(call)
             views = [self._view(id_) for id_ in self._running | {replica}]
             chosen = self._view(replica)
-            choice = explain(version, chosen, views, self._homes, self._clock(), self._tuning)
+            choice = explain(version, chosen, views, self._homes, self._clock())
             self._book(call, choice, version)
 
     def release(self, call: Call, *, served: bool) -> None:

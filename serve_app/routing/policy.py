@@ -27,8 +27,6 @@ class Tuning:
     """The policy's own constants.
 
     Attributes:
-        new_copy_s: what a request must save by a copy of its own: it takes memory and slots from
-            others, and a hot holder has copies made in the background.
         band_s: replicas within so much of the best are equals; the adapter's home decides.
         copy_above: utilisation of a holder above which a copy is prepared elsewhere.
         copy_requests: requests of one adapter in flight there that make a copy worth it.
@@ -36,7 +34,6 @@ class Tuning:
         new_replica_s: for so long a replica that has come loads adapters whose home it is now.
     """
 
-    new_copy_s: float = 3.0
     band_s: float = 0.1
     copy_above: float = 0.5
     copy_requests: int = 4
@@ -93,7 +90,7 @@ def least_delay(homes: Homes, tuning: Tuning = TUNED) -> Rank:
     """The policy: least marginal delay; among equals, the first in the adapter's order of homes."""
 
     def rank(adapter: str | None, replicas: Sequence[ReplicaView], now: float) -> list[ReplicaView]:
-        totals = totals_s(adapter, replicas, now, tuning)
+        totals = totals_s(adapter, replicas, now)
         order = [view for _, _, view in sorted(zip(totals, _ids(replicas), replicas, strict=True))]
         if adapter is not None and order and order[0].alive:
             limit = min(totals) + tuning.band_s
@@ -105,20 +102,17 @@ def least_delay(homes: Homes, tuning: Tuning = TUNED) -> Rank:
     return rank
 
 
-def totals_s(
-    adapter: str | None, replicas: Sequence[ReplicaView], now: float, tuning: Tuning
-) -> list[float]:
+def totals_s(adapter: str | None, replicas: Sequence[ReplicaView], now: float) -> list[float]:
     """The delay a request adds on each replica, in seconds; infinite on the dead.
 
     It is ``delay`` where the adapter is known; elsewhere all but the sum is known beforehand.
     """
     if adapter is None:
         return [view.base_s for view in replicas]
-    new_copy_s = tuning.new_copy_s
     return [
-        view.stranger_s + new_copy_s
+        view.stranger_s
         if adapter not in view.known or not view.alive
-        else delay(adapter, view, now, tuning).total_s
+        else delay(adapter, view, now).total_s
         for view in replicas
     ]
 
@@ -127,13 +121,13 @@ def _ids(replicas: Sequence[ReplicaView]) -> list[str]:
     return [view.id for view in replicas]
 
 
-def delay(adapter: str | None, view: ReplicaView, now: float, tuning: Tuning) -> Delay:
+def delay(adapter: str | None, view: ReplicaView, now: float) -> Delay:
     """What a request for ``adapter`` would wait on a replica if it were sent there now."""
     queue_s, busy_s = view.queue_s, view.utilisation**2
     if adapter is None:
         return Delay(0.0, 0.0, queue_s, busy_s)
     if adapter not in view.known:
-        busy_s += tuning.new_copy_s
+        busy_s += view.copy_s
     if adapter in view.active:
         return Delay(_load_s(adapter, view, now), 0.0, queue_s, busy_s)
     return Delay(_load_s(adapter, view, now), view.turn_s, queue_s, busy_s + view.share_s)
@@ -153,11 +147,10 @@ def explain(
     replicas: Sequence[ReplicaView],
     homes: Homes,
     now: float,
-    tuning: Tuning = TUNED,
 ) -> Choice:
     """Why ``chosen``, of ``replicas``, would serve ``adapter``."""
     reason = _reason(adapter, chosen, replicas, homes)
-    return Choice(chosen.id, reason, delay(adapter, chosen, now, tuning))
+    return Choice(chosen.id, reason, delay(adapter, chosen, now))
 
 
 def _reason(

@@ -33,9 +33,12 @@ class Costs:
 TYPICAL = Costs()
 """Of a replica that has measured nothing yet."""
 
+EVICTIONS = 2.0
+"""A copy more evicts others in its time, which must be loaded again: so many loads. Chosen by
+simulation, as the next."""
 SHARERS = 2.0
 """With ``n`` adapters a slot, every request takes ``n`` times as long: it is the one that comes who
-loses so much, and once more those it shares with. Chosen by simulation."""
+loses so much, and once more those it shares with."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,9 @@ class ReplicaView:
         turn_s: seconds until an adapter that is not active there gets a slot.
         share_s: what it costs everybody there that one more shares the slots.
         utilisation: the larger of its shares of seats and of KV cache in use.
-        base_s: what a request without an adapter would wait; for ever on a dead replica.
-        stranger_s: the same for an adapter that it does not know.
+        base_s: what a request without an adapter would wait and cost; endless on a dead replica.
+        copy_s: what it costs others there that it holds one adapter more.
+        stranger_s: what a request for an adapter that it does not know would wait and cost.
     """
 
     id: str
@@ -83,6 +87,7 @@ class ReplicaView:
     turn_s: float = field(init=False, compare=False)
     share_s: float = field(init=False, compare=False)
     utilisation: float = field(init=False, compare=False)
+    copy_s: float = field(init=False, compare=False)
     base_s: float = field(init=False, compare=False)
     stranger_s: float = field(init=False, compare=False)
 
@@ -91,6 +96,7 @@ class ReplicaView:
         queue_s, rounds = self._queue_s(), self._rounds()
         turn_s = self.costs.hold_s * rounds
         share_s = SHARERS * self.costs.seat_s * rounds
+        load_s = self.costs.load_s
         utilisation = max(self.outstanding / self.capacity, self.kv_usage)
         base_s = queue_s + utilisation**2 if self.alive else float("inf")
         for name, value in (
@@ -100,7 +106,11 @@ class ReplicaView:
             ("share_s", share_s),
             ("utilisation", utilisation),
             ("base_s", base_s),
-            ("stranger_s", base_s + turn_s + share_s + self.costs.load_s + self.costs.swap_s),
+            ("copy_s", EVICTIONS * load_s),
+            (
+                "stranger_s",
+                base_s + turn_s + share_s + (1 + EVICTIONS) * load_s + self.costs.swap_s,
+            ),
         ):
             object.__setattr__(self, name, value)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 
-from serve_app.routing.policy import TUNED, Rank, totals_s
+from serve_app.routing.policy import Rank, totals_s
 from serve_app.routing.view import ReplicaView
 from serve_app.simulator.demand import Demand
 from serve_app.simulator.fleet import Policy, Truth
@@ -122,7 +122,7 @@ def oracle(_random: Random, _clock: Clock, truth: Truth) -> Rank:
 
     def rank(adapter: str | None, views: Views, now: float) -> list[ReplicaView]:
         true = [truth(view.id, adapter) for view in views]
-        totals = totals_s(adapter, true, now, TUNED)
+        totals = totals_s(adapter, true, now)
         ranked = sorted(
             (not view.alive, total, view.id, view)
             for view, total in zip(views, totals, strict=True)

@@ -15,7 +15,7 @@ from serve_app.routing.view import Costs, ReplicaView
 
 ADAPTER, OTHERS = "acme@0123456789ab", frozenset({"x@1", "y@2"})
 COSTS = Costs(stage_s=1.0, disk_s=0.5, swap_s=0.02, prompt_token_s=0.001, hold_s=1.0, seat_s=4.0)
-TUNING = Tuning(new_copy_s=0.3, band_s=0.1)
+TUNING = Tuning(band_s=0.1)
 NOW = 100.0
 RANK = least_delay(Homes(), TUNING)
 
@@ -33,7 +33,7 @@ ACTIVE: dict[str, Any] = {"holds": {ADAPTER}, "active": {ADAPTER}}
 
 def _first(replicas: Sequence[ReplicaView], adapter: str | None = ADAPTER) -> tuple[str, Reason]:
     chosen = RANK(adapter, replicas, NOW)[0]
-    return chosen.id, explain(adapter, chosen, replicas, Homes(), NOW, TUNING).reason
+    return chosen.id, explain(adapter, chosen, replicas, Homes(), NOW).reason
 
 
 DECISIONS = {
@@ -49,8 +49,8 @@ DECISIONS = {
         [_replica("holder", 15, **ACTIVE), _replica("idle")],
         ("idle", Reason.SPILL),
     ),
-    "a holder whose prompts take longer than a load gives way": (
-        [_replica("holder", 1, waiting_tokens=3000, **ACTIVE), _replica("idle")],
+    "a holder whose prompts take longer than a load and what it costs gives way": (
+        [_replica("holder", 1, waiting_tokens=5000, **ACTIVE), _replica("idle")],
         ("idle", Reason.SPILL),
     ),
     "where it is active it waits for no slot": (
@@ -98,7 +98,7 @@ def test_the_policy_decides_that(replicas: list[ReplicaView], first: tuple[str, 
 
 
 DELAYS = {
-    "nothing of it is there": (_replica("r"), (1.52, 0, 0, 0.3)),
+    "nothing of it is there": (_replica("r"), (1.52, 0, 0, 3.0)),
     "it is held": (_replica("r", **HELD), (0.02, 0, 0, 0)),
     "it is active": (_replica("r", **ACTIVE), (0, 0, 0, 0)),
     "it is being loaded": (_replica("r", loading={ADAPTER: NOW + 0.7}), (0.72, 0, 0, 0)),
@@ -111,13 +111,13 @@ DELAYS = {
 
 @pytest.mark.parametrize(("replica", "parts"), DELAYS.values(), ids=DELAYS)
 def test_the_delay_by_cause_when(replica: ReplicaView, parts: tuple[float, ...]) -> None:
-    found = delay(ADAPTER, replica, NOW, TUNING)
+    found = delay(ADAPTER, replica, NOW)
     assert (found.load_s, found.slot_s, found.queue_s, found.busy_s) == pytest.approx(parts)
 
 
 def test_a_choice_says_its_reason_and_the_numbers_behind_it() -> None:
     chosen = _replica("r1", 5, waiting_tokens=100, **HELD, active=OTHERS)
-    said = str(explain(ADAPTER, chosen, [chosen], Homes(), NOW, TUNING))
+    said = str(explain(ADAPTER, chosen, [chosen], Homes(), NOW))
     assert said == "r1: resident, 4.87 s = load 0.02 + slot 0.50 + queue 0.10 + busy 4.25"
 
 
@@ -153,7 +153,7 @@ def test_every_replica_is_ranked_once(adapter: str | None, fleet: list[ReplicaVi
 
 
 def _total_s(adapter: str | None, view: ReplicaView) -> float:
-    (total_s,) = totals_s(adapter, [view], NOW, TUNING)
+    (total_s,) = totals_s(adapter, [view], NOW)
     return total_s
 
 
@@ -168,7 +168,7 @@ def test_what_is_computed_beforehand_is_what_the_causes_add_up_to(
     adapter: str | None, fleet: list[ReplicaView]
 ) -> None:
     for view in fleet:
-        summed_s = delay(adapter, view, NOW, TUNING).total_s if view.alive else inf
+        summed_s = delay(adapter, view, NOW).total_s if view.alive else inf
         assert _total_s(adapter, view) == pytest.approx(summed_s)
 
 
