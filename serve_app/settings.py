@@ -12,14 +12,7 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from serve_app.adapters.names import NAME_PATTERN, is_name
 
@@ -170,8 +163,8 @@ class GatewaySettings(Strict):
         max_prompts: cap on prompts or inputs in one request.
         max_grammar_bytes: cap on a JSON schema, grammar, regex or list of choices.
         max_outstanding_per_replica: 503 when every replica has so many requests.
-        max_wait_s: 503 when a request would wait longer than this on every replica, for a LoRA
-            slot, a place in the batch and the prompts before it.
+        max_wait_s: 503 when the wait for a LoRA slot, a place in the batch and the prompts ahead is
+            longer than this on every replica.
         request_timeout_s: 504 when an answer takes longer.
         head_hold_s: how long a stream's status line waits for its first token.
         keep_alive_s: seconds between comments on a stream that has nothing to say yet.

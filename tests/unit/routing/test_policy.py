@@ -15,9 +15,8 @@ from serve_app.routing.view import Costs, ReplicaView
 
 ADAPTER, OTHERS = "acme@0123456789ab", frozenset({"x@1", "y@2"})
 COSTS = Costs(stage_s=1.0, disk_s=0.5, swap_s=0.02, prompt_token_s=0.001, hold_s=1.0, seat_s=4.0)
-TUNING = Tuning(band_s=0.1)
-NOW = 100.0
-RANK = least_delay(Homes(), TUNING)
+NOW, BAND_S = 100.0, 0.1
+RANK = least_delay(Homes(), Tuning(band_s=BAND_S))
 
 
 def _replica(id_: str, outstanding: int = 0, **known: Any) -> ReplicaView:
@@ -49,7 +48,7 @@ DECISIONS = {
         [_replica("holder", 15, **ACTIVE), _replica("idle")],
         ("idle", Reason.SPILL),
     ),
-    "a holder whose prompts take longer than a load and what it costs gives way": (
+    "a holder whose prompts take longer than a copy costs gives way": (
         [_replica("holder", 1, waiting_tokens=5000, **ACTIVE), _replica("idle")],
         ("idle", Reason.SPILL),
     ),
@@ -126,7 +125,7 @@ def test_the_base_goes_where_least_is_going_on() -> None:
 
 
 def test_without_replicas_there_is_no_choice() -> None:
-    assert RANK(ADAPTER, [], NOW) == []
+    assert not RANK(ADAPTER, [], NOW)
 
 
 names = st.sampled_from([ADAPTER, "legal@0123456789ab", "x@1", "y@2"])
@@ -178,7 +177,7 @@ def test_nobody_is_sent_where_it_waits_longer_than_the_band_beyond_the_best(
 ) -> None:
     best_s = min(_total_s(adapter, view) for view in fleet if view.alive)
     chosen = RANK(adapter, fleet, NOW)[0]
-    assert _total_s(adapter, chosen) <= best_s + TUNING.band_s
+    assert _total_s(adapter, chosen) <= best_s + BAND_S
 
 
 @given(names, fleets)
