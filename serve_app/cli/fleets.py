@@ -7,10 +7,11 @@ from itertools import product
 from serve_app.cli.simulate import Options
 from serve_app.errors import ConfigError
 from serve_app.simulator import gpu, machine_file
+from serve_app.simulator.baselines import POLICIES
 from serve_app.simulator.fleet import Setup
 from serve_app.simulator.gpu import GPUS, LLAMA_8B, GpuName, LoraSetting
 from serve_app.simulator.machine import Machine
-from serve_app.simulator.sweep import POLICIES, Setting
+from serve_app.simulator.sweep import Setting
 
 _DEFAULT_RANKS = (16,)
 

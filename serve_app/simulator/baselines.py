@@ -145,6 +145,8 @@ BASELINES = (
     Policy("oracle (greedy)", oracle),
 )
 
+POLICIES = {policy.name: policy for policy in (OURS, *BASELINES)}
+
 
 def _only(view: ReplicaView) -> list[ReplicaView]:
     return [view]

@@ -13,13 +13,12 @@ from rich.console import Console
 from rich.progress import track
 
 from serve_app.simulator import decisions, report
-from serve_app.simulator.baselines import BASELINES, OURS
+from serve_app.simulator.baselines import POLICIES
 from serve_app.simulator.cells import CELLS, REPORTED_SEEDS, Cell
 from serve_app.simulator.outcome import Outcome
 from serve_app.simulator.tally import Outcomes
 
 SAID = Console(stderr=True, highlight=False)
-POLICIES = {policy.name: policy for policy in (OURS, *BASELINES)}
 QUICK_REPLICAS = 4
 CORES = os.cpu_count() or 1
 

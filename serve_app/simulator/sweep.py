@@ -7,14 +7,12 @@ from multiprocessing import get_context
 from statistics import fmean
 from typing import TypeVar
 
-from serve_app.simulator.baselines import BASELINES, OURS
+from serve_app.simulator.baselines import POLICIES
 from serve_app.simulator.fleet import Setup, simulate
 from serve_app.simulator.machine import Machine
 from serve_app.simulator.outcome import FIRST_TOKEN_S, PER_TOKEN_S, Outcome, outcome
 from serve_app.simulator.request import Arrival
 from serve_app.simulator.sizing import smallest
-
-POLICIES = {policy.name: policy for policy in (OURS, *BASELINES)}
 
 Work = TypeVar("Work")
 Done = TypeVar("Done")

@@ -5,6 +5,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from serve_app.simulator import bench, tally
+from serve_app.simulator.baselines import POLICIES
 from serve_app.simulator.cells import CELLS, REPORTED_SEEDS, TUNING_SEEDS
 from serve_app.simulator.outcome import Outcome
 
@@ -16,9 +17,9 @@ def test_the_comparison_is_one_command_with_tables_numbers_and_a_picture(tmp_pat
     result = CliRunner().invoke(app, ["--quick", "--jobs", "1", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     lines = (tmp_path / "routing.csv").read_text().splitlines()
-    assert len(lines) == 1 + len(bench.POLICIES) * len(CELLS)
+    assert len(lines) == 1 + len(POLICIES) * len(CELLS)
     assert (tmp_path / "routing.png").stat().st_size > 10_000
-    for name in bench.POLICIES:
+    for name in POLICIES:
         assert name in result.output
 
 
