@@ -10,22 +10,25 @@ from serve_app.routing.view import TYPICAL, Costs
 _LATEST_WEIGHS = 0.2
 _DOUBLES_S = 60.0
 """In so many seconds the least time a token took is believed to have doubled."""
+_MOST_DOUBLINGS = 10.0
+LEAST_TOKEN_S = 1e-5
+"""No engine computes 100,000 tokens of a prompt a second on one GPU of today, at 8B."""
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A call in the engine.
+    """A call on its way to the engine and in it.
 
     Attributes:
         tokens: of its prompt.
-        since: when it went to the engine.
+        since: when it went to the engine, None while its adapter is brought.
         computed_at: when its prompt was computed; of a call that is not streamed, when it should
             have been; None until it is known.
     """
 
     tokens: int
-    since: float
-    computed_at: float | None
+    since: float | None = None
+    computed_at: float | None = None
 
 
 class Measures:
@@ -44,8 +47,7 @@ class Measures:
         self._running: set[Running] = set()
         self._loads = 0
         self._costs = replace(TYPICAL, seat_s=0.0)
-        self._token_s = float("inf")
-        self._token_at = 0.0
+        self._token_at: float | None = None
 
     def costs(self) -> Costs:
         """What things take. A seat costs nothing until the first request has left one: nobody is
@@ -61,28 +63,32 @@ class Measures:
         )
 
     @contextmanager
-    def follow(self, tokens: int, *, streams: bool) -> Iterator[Running]:
-        """A call of so many prompt tokens is in the engine."""
-        now = self._clock()
-        ahead_s = (self.waiting_tokens() + tokens) * self._costs.prompt_token_s
-        one = Running(tokens, now, None if streams else now + ahead_s)
+    def follow(self, tokens: int) -> Iterator[Running]:
+        """A call of so many prompt tokens is here."""
+        one = Running(tokens)
         self._running.add(one)
         try:
             yield one
         finally:
             self._running.remove(one)
 
+    def entered(self, one: Running, *, streams: bool) -> None:
+        """It goes to the engine."""
+        one.since = self._clock()
+        if not streams:
+            one.computed_at = one.since + self.waiting_tokens() * self._costs.prompt_token_s
+
     def began(self, one: Running) -> None:
         """The first output of a stream."""
         one.computed_at = self._clock()
-        if one.tokens:
+        if one.tokens and one.since is not None:
             self._token_took((one.computed_at - one.since) / one.tokens, one.computed_at)
 
-    def ended(self, one: Running) -> None:
-        """It was answered."""
-        if one.computed_at is not None:
-            seat_s = max(0.0, self._clock() - one.computed_at)
-            self._smooth("seat_s", seat_s, first=not self._costs.seat_s)
+    def ended(self, one: Running, *, streams: bool) -> None:
+        """It was answered: a stream since its first output, or all at once."""
+        began = one.computed_at if streams else one.since
+        if began is not None:
+            self._smooth("seat_s", self._clock() - began, first=not self._costs.seat_s)
 
     def loaded(self, stage_s: float, read_s: float, engine_s: float) -> None:
         self._smooth("stage_s", stage_s, first=not self._loads)
@@ -98,10 +104,14 @@ class Measures:
 
     def _token_took(self, token_s: float, now: float) -> None:
         """The least of late: most requests wait for more than their own prompt, for a slot or for
-        others' prompts, and a short one for a whole step."""
-        believed_s = self._token_s * 2.0 ** ((now - self._token_at) / _DOUBLES_S)
-        self._token_s, self._token_at = min(token_s, believed_s), now
-        self._costs = replace(self._costs, prompt_token_s=self._token_s)
+        others' prompts, and a short one for a whole step. One whose prompt was cached, or reckoned
+        too long, says too little, so each halves what is believed at most."""
+        if self._token_at is not None:
+            doublings = min(_MOST_DOUBLINGS, (now - self._token_at) / _DOUBLES_S)
+            before_s = self._costs.prompt_token_s
+            token_s = max(before_s / 2, min(token_s, before_s * 2.0**doublings))
+        self._token_at = now
+        self._costs = replace(self._costs, prompt_token_s=max(LEAST_TOKEN_S, token_s))
 
     def _smooth(self, name: str, latest: float, *, first: bool) -> None:
         before: float = getattr(self._costs, name)

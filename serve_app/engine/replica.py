@@ -24,6 +24,7 @@ from serve_app.engine.refusals import error_event, error_in, is_error_event, ref
 from serve_app.engine.stay import Phase
 from serve_app.errors import ApiError, ReplicaLost
 from serve_app.routing.messages import (
+    GENERATING,
     BusMessage,
     Call,
     Fetch,
@@ -43,7 +44,6 @@ class Replica:
     """One engine behind the methods gateways call.
 
     Args:
-        settings: the application's.
         engine: import path ``module:Class`` of the engine, which is given its settings.
         control: handle of the control deployment, which may be away.
     """
@@ -83,7 +83,9 @@ class Replica:
         return await _reply(call.request_id, self._probe(call, probe.version))
 
     async def fetch(self, fetch: Fetch) -> None:
-        """Load an adapter before its requests come, as far as there is room for it."""
+        """Load an adapter before its requests come, if no busy one has to make room for it."""
+        if fetch.replica != self._id() or not self._residency.roomy:
+            return
         try:
             async with self._residency.lease(fetch.version):
                 pass
@@ -91,14 +93,16 @@ class Replica:
             LOGGER.info("adapter %s was not fetched: %s", fetch.version.name, error)
 
     async def _answer(self, call: Call) -> Reply:
-        async with self._residency.lease(call.version) as cold_load_s:
-            streams = bool(call.body.get("stream"))
-            with self._measures.follow(call.prompt_tokens, streams=streams) as running:
+        streams = bool(call.body.get("stream"))
+        with self._measures.follow(call.prompt_tokens) as running:
+            async with self._residency.lease(call.version) as cold_load_s:
+                self._measures.entered(running, streams=streams)
                 answer = await self._engine.answer(call)
-                if isinstance(answer, Whole):
-                    self._measures.ended(running)
-                    return Reply(answer.status, answer.body, answer.usage, cold_load_s)
-                return await self._stream(call, answer, cold_load_s, running)
+                if not isinstance(answer, Whole):
+                    return await self._stream(call, answer, cold_load_s, running)
+                if answer.status == 200 and call.operation in GENERATING:
+                    self._measures.ended(running, streams=streams)
+                return Reply(answer.status, answer.body, answer.usage, cold_load_s)
 
     async def _probe(self, call: Call, version: Version) -> Reply:
         async with self._residency.lease(version) as cold_load_s:
@@ -135,7 +139,7 @@ class Replica:
         finally:
             await events.aclose()
         channel.end(call.number)
-        self._measures.ended(running)
+        self._measures.ended(running, streams=True)
         return Reply(200, usage=answer.usage, cold_load_s=cold_load_s)
 
     def _error_in(self, event: bytes) -> ApiError:
@@ -182,8 +186,7 @@ class Replica:
         return stats(self._news())
 
     async def check_health(self) -> None:
-        """Raise when the engine is dead, hangs or keeps what it was told to free, so that Serve
-        replaces this replica."""
+        """Raise when the engine is dead, hangs or keeps what it should free: Serve replaces it."""
         await self._engine.check()
         await self._residency.check()
         self._metrics.holds(

@@ -145,6 +145,11 @@ class Residency:
         return self._stays.places.spare
 
     @property
+    def roomy(self) -> bool:
+        """Whether one more version can be loaded without a busy one having to go."""
+        return self.spare or any(stay.idle for stay in self._stays.values())
+
+    @property
     def load_s(self) -> float:
         """Seconds a load takes of late, 0 if there was none."""
         return self._stays.load_s

@@ -20,7 +20,7 @@ from serve_app.gateway.buses import Buses
 from serve_app.gateway.exchange import Exchange
 from serve_app.gateway.reading import read
 from serve_app.gateway.registry import Registry
-from serve_app.routing.messages import Call, News, Operation, Reply
+from serve_app.routing.messages import GENERATING, Call, News, Operation, Reply
 from serve_app.routing.placements import Placements
 from serve_app.routing.policy import Tuning
 from serve_app.settings import GatewaySettings
@@ -28,11 +28,8 @@ from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.snapshot import Snapshot, Target
 from serve_app.tenancy.tenant import Tenant
 
-STREAMS = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.RESPONSE})
-CACHED = STREAMS | {Operation.EMBEDDING}
+CACHED = GENERATING | {Operation.EMBEDDING}
 _HANDLES = 4096
-BYTES_A_TOKEN = 4
-"""Of English text, in OpenAI's own rule of thumb; routing needs no better."""
 
 
 class Gateway:
@@ -123,10 +120,9 @@ class Gateway:
             ApiError: whatever keeps it from being answered.
         """
         asked = Asked(request, tenant)
-        raw = await read(request, partial(self._prefetch, asked))
-        body = govern.parse(raw)
+        body = govern.parse(await read(request, partial(self._prefetch, asked)))
         target = await self.resolve(tenant, govern.model_of(body))
-        stream = operation in STREAMS and govern.wants_stream(body)
+        stream = operation in GENERATING and govern.wants_stream(body)
         governed = govern.govern(
             body,
             self._limits,
@@ -134,7 +130,8 @@ class Gateway:
             cache_salt=tenant.cache_salt if operation in CACHED else None,
         )
         call = self._call(asked, target, operation, governed)
-        call.prompt_tokens = len(raw) // BYTES_A_TOKEN
+        if operation in CACHED:
+            call.prompt_tokens = govern.prompt_chars(body) // govern.CHARS_A_TOKEN
         self._admit(call)
         exchange = Exchange(
             call, self._buses, self._handle, self._deadline(), self._limits.max_buffer_bytes

@@ -33,6 +33,9 @@ PART_FIELDS = frozenset({"type", "text", "refusal", "annotations", "logprobs", "
 TEMPLATE_KWARGS = frozenset({"enable_thinking", "thinking", "reasoning_effort"})
 COUNTS = ("n", "best_of", "max_tokens", "max_completion_tokens", "max_output_tokens")
 LOGPROBS = ("logprobs", "top_logprobs", "prompt_logprobs")
+PROMPTS = ("messages", "prompt", "input", "instructions")
+CHARS_A_TOKEN = 4
+"""Of English text, in OpenAI's own rule of thumb; routing needs no better."""
 GRAMMARS = ("structured_outputs", "response_format", "text", "tools", "tool_choice")
 
 
@@ -57,6 +60,21 @@ def model_of(body: Body) -> str | None:
     if model is not None and not isinstance(model, str):
         raise InvalidRequest("model must be a string.", param="model")
     return model
+
+
+def prompt_chars(body: Body) -> int:
+    """Characters of text in the prompt, a token id counting as a token's: routing reckons by it."""
+    return sum(_chars(body.get(field)) for field in PROMPTS)
+
+
+def _chars(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_chars, value))
+    if isinstance(value, dict):
+        return sum(map(_chars, value.values()))
+    return CHARS_A_TOKEN if isinstance(value, int) else 0
 
 
 def wants_stream(body: Body) -> bool:

@@ -61,6 +61,8 @@ class Fleet:
             if replicas == self._running:
                 return
             self._newcomers.came(replicas - self._running, self._clock())
+            if self._running - replicas:
+                self._homes.forget()
             self._running = replicas
             self._heard = {id_: heard for id_, heard in self._heard.items() if id_ in replicas}
             self._views.clear()
@@ -121,7 +123,9 @@ class Fleet:
             call.over = True
             booking = self._unbook(call)
             heard = self._heard.get(booking.replica) if booking is not None else None
-            if booking is not None and booking.version is not None and heard is not None:
+            if booking is None or booking.version is None or heard is None:
+                return
+            if served or booking.version not in self._books.page(booking.replica).by_version:
                 heard.over(booking.version, served=served)
 
     def prefetch(self, version: Version) -> str | None:
@@ -131,7 +135,7 @@ class Fleet:
         """
         with self._lock:
             views = self._told_views()
-            if any(version.name in view.known for view in views):
+            if any(view.alive and version.name in view.known for view in views):
                 return None
             now = self._clock()
             order = self._rank(version.name, views, now)

@@ -33,6 +33,10 @@ class Homes:
         self._limit = adapters
         self._weights: dict[str, _Weights] = {}
 
+    def forget(self) -> None:
+        """Replicas have left; weights are found again as they are needed."""
+        self._weights.clear()
+
     def first(self, adapter: str, replicas: Iterable[str]) -> str:
         """The first of ``replicas`` in the adapter's order. There must be one."""
         return max(replicas, key=self._of(adapter).__getitem__)

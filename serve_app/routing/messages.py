@@ -23,6 +23,10 @@ class Operation(StrEnum):
     DETOKENIZE = "detokenize"
 
 
+GENERATING = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.RESPONSE})
+"""Operations that take a place in the engine's batch for a while, and may be streamed."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request on its way to a replica.
@@ -193,15 +197,19 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A gateway's word to one replica that an adapter will be asked for there."""
+    """A gateway's word to one replica that an adapter will be asked for there.
+
+    If the replica has gone, any other may have it, and does nothing: a call that no replica will
+    do for keeps Ray's router busy for ever.
+    """
 
     version: Version
     replica: str
     fleet: Placer | None = None
 
     def rank(self, replicas: tuple[str, ...]) -> list[str]:
-        """Only the replica it is for."""
-        return [self.replica] if self.replica in replicas else []
+        """The replica it is for, as long as it runs."""
+        return [self.replica] if self.replica in replicas else list(replicas)
 
     def routed(self, replica: str) -> None:
         """Nothing is booked for it."""

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from serve_app.routing.policy import TUNED, Rank, Tuning
 from serve_app.routing.view import ReplicaView
 
+FULLNESS = 8
+"""How sharply a batch counts as full: at 0.8 of its seats a sixth of what sharing costs counts, at
+half of them nothing."""
+
 
 def is_hot(adapter: str, holder: ReplicaView, tuning: Tuning = TUNED) -> bool:
     """Whether ``holder`` has more to do than it should, and much of it for ``adapter``."""
@@ -55,8 +59,8 @@ def shed_after_s(
 
 
 def _wait_s(adapter: str | None, view: ReplicaView) -> float:
-    """For a seat, the prompts before it and a slot; in a full batch one adapter more slows so many
-    down that it is the one to wait."""
+    """For a seat, the prompts before it and a slot. In a batch that is nearly full one more adapter
+    slows so many down that what it costs them counts as its own wait."""
     if adapter is None or adapter in view.active:
         return view.queue_s
-    return view.queue_s + view.turn_s + view.share_s * min(1.0, view.utilisation) ** 2
+    return view.queue_s + view.turn_s + view.share_s * min(1.0, view.utilisation) ** FULLNESS

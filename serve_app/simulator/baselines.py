@@ -142,7 +142,7 @@ BASELINES = (
     Policy("Dynamo homes", dynamo),
     Policy("GIE decision tree", gateway_api),
     Policy("llm-d LoRA scorer", llm_d),
-    Policy("oracle (greedy)", oracle),
+    Policy("oracle (greedy)", oracle, copies=True),
 )
 
 POLICIES = {policy.name: policy for policy in (OURS, *BASELINES)}

@@ -23,6 +23,7 @@ def one_slot() -> Iterator[RunningApp]:
     """The demo with one engine that has a single slot."""
     config = harness.config("demo.yaml")
     harness.args(config)["engine"]["max_loras"] = 1
+    harness.args(config)["gateway"] = {"max_wait_s": 60}  # the wait for a slot is what is tested
     harness.deployment(config, "engine")["num_replicas"] = 1
     with harness.running(config) as app:
         yield app

@@ -1,6 +1,6 @@
 import pytest
 
-from serve_app.engine.measures import Measures
+from serve_app.engine.measures import LEAST_TOKEN_S, Measures
 from serve_app.routing.view import TYPICAL
 from tests.unit.residency_bench import Witnessed
 
@@ -24,11 +24,12 @@ def measures(clock: Clock) -> Measures:
 
 
 def _stream(measures: Measures, clock: Clock, tokens: int, first_s: float, rest_s: float) -> None:
-    with measures.follow(tokens, streams=True) as running:
+    with measures.follow(tokens) as running:
+        measures.entered(running, streams=True)
         clock.now += first_s
         measures.began(running)
         clock.now += rest_s
-        measures.ended(running)
+        measures.ended(running, streams=True)
 
 
 def test_before_anything_is_measured_costs_are_typical_and_a_seat_is_free(
@@ -80,19 +81,21 @@ def test_a_slot_is_held_for_a_turn_at_most(measures: Measures, clock: Clock) -> 
     assert measures.costs().hold_s == 0.5
 
 
-def test_a_whole_answer_keeps_its_seat_from_when_its_prompt_should_be_computed(
-    measures: Measures, clock: Clock
-) -> None:
-    with measures.follow(1000, streams=False) as running:
-        clock.now += 1000 * TYPICAL.prompt_token_s + 3.0
-        measures.ended(running)
-    assert measures.costs().seat_s == pytest.approx(3.0)
+def test_a_whole_answer_keeps_its_seat_until_it_is_there(measures: Measures, clock: Clock) -> None:
+    with measures.follow(1000) as running:
+        clock.now += 60
+        measures.entered(running, streams=False)
+        clock.now += 3.0
+        measures.ended(running, streams=False)
+    assert measures.costs().seat_s == pytest.approx(3.0), "what its adapter took is no seat"
 
 
 def test_a_prompt_waits_until_its_stream_begins(measures: Measures, clock: Clock) -> None:
-    with measures.follow(100, streams=True) as one, measures.follow(30, streams=True):
+    with measures.follow(100) as one, measures.follow(30) as other:
+        measures.entered(one, streams=True)
         clock.now += 60
-        assert measures.waiting_tokens() == 130
+        assert measures.waiting_tokens() == 130, "one of them waits for its adapter"
+        measures.entered(other, streams=True)
         measures.began(one)
         assert measures.waiting_tokens() == 30
     assert measures.waiting_tokens() == 0
@@ -101,7 +104,30 @@ def test_a_prompt_waits_until_its_stream_begins(measures: Measures, clock: Clock
 def test_a_prompt_that_is_not_streamed_waits_for_as_long_as_it_should_take(
     measures: Measures, clock: Clock
 ) -> None:
-    with measures.follow(100, streams=False):
+    with measures.follow(100) as one:
+        measures.entered(one, streams=False)
         assert measures.waiting_tokens() == 100
         clock.now += 100 * TYPICAL.prompt_token_s
         assert measures.waiting_tokens() == 0
+
+
+@pytest.mark.parametrize("pause_s", [1e5, 1e9])
+def test_a_machine_may_run_and_a_replica_may_pause_for_years(
+    measures: Measures, clock: Clock, pause_s: float
+) -> None:
+    clock.now += pause_s
+    _stream(measures, clock, tokens=100, first_s=0.1, rest_s=1)
+    clock.now += pause_s
+    _stream(measures, clock, tokens=100, first_s=0.2, rest_s=1)
+    assert measures.costs().prompt_token_s == pytest.approx(0.002)
+
+
+def test_prompts_that_were_cached_or_reckoned_too_long_do_not_undo_what_is_believed(
+    measures: Measures, clock: Clock
+) -> None:
+    _stream(measures, clock, tokens=100, first_s=0.1, rest_s=0)
+    _stream(measures, clock, tokens=1_000_000, first_s=0.1, rest_s=0)
+    assert measures.costs().prompt_token_s == pytest.approx(0.0005, rel=0.01)
+    for _ in range(50):
+        _stream(measures, clock, tokens=1_000_000, first_s=0.001, rest_s=0)
+    assert measures.costs().prompt_token_s == LEAST_TOKEN_S

@@ -7,7 +7,7 @@ import pytest
 
 from serve_app.adapters.version import Version
 from serve_app.engine.interface import EngineDead
-from serve_app.routing.messages import Fetch, Reply
+from serve_app.routing.messages import Fetch, Operation, Reply
 from serve_app.routing.view import TYPICAL
 from tests.unit.fake_engine import USAGE
 from tests.unit.fake_replica import Endless, Listener, a_replica, events, on_disk
@@ -172,7 +172,7 @@ async def test_an_adapter_is_fetched_before_its_requests_come(
     version: Version, tmp_path: Path
 ) -> None:
     replica, engine = await a_replica(tmp_path)
-    await replica.fetch(Fetch(version, "r1"))
+    await replica.fetch(Fetch(version, replica._id()))
     assert engine.names == {version.name}
     assert replica._news().active == frozenset()
     reply = await replica.generate(a_call(version))
@@ -181,5 +181,33 @@ async def test_an_adapter_is_fetched_before_its_requests_come(
 
 async def test_a_fetch_that_fails_is_nobody_s_error(tmp_path: Path) -> None:
     replica, engine = await a_replica(tmp_path)
-    await replica.fetch(Fetch(a_version("unknown"), "r1"))
+    await replica.fetch(Fetch(a_version("unknown"), replica._id()))
     assert engine.names == set()
+
+
+async def test_a_fetch_that_was_meant_for_another_replica_is_left_alone(
+    version: Version, tmp_path: Path
+) -> None:
+    replica, engine = await a_replica(tmp_path)
+    await replica.fetch(Fetch(version, "one that has gone"))
+    assert engine.names == set()
+
+
+async def test_no_busy_adapter_makes_room_for_one_that_nobody_asks_for(tmp_path: Path) -> None:
+    replica, engine = await a_replica(tmp_path)
+    *busy, other = [on_disk(tmp_path, a_version(name)) for name in ("a", "b", "c")]
+    async with replica._residency.lease(busy[0]), replica._residency.lease(busy[1]):
+        await replica.fetch(Fetch(other, replica._id()))
+        assert engine.names == {version.name for version in busy}
+    await replica.fetch(Fetch(other, replica._id()))
+    assert other.name in engine.names
+
+
+async def test_only_answers_that_were_generated_say_how_long_a_seat_is_kept(
+    tmp_path: Path,
+) -> None:
+    replica, _ = await a_replica(tmp_path)
+    await replica.generate(a_call(operation=Operation.TOKENIZE))
+    assert replica._news().costs.seat_s == 0.0
+    await replica.generate(a_call(operation=Operation.CHAT))
+    assert replica._news().costs.seat_s > 0.0

@@ -3,7 +3,7 @@ import pickle
 import pytest
 
 from serve_app.routing.fleet import Fleet
-from serve_app.routing.messages import BusMessage, Probe, Reply, Subscription, Usage
+from serve_app.routing.messages import BusMessage, Fetch, Probe, Reply, Subscription, Usage
 from tests.unit.fakes import a_call, a_version, news_of
 
 REPLICAS = ("r1", "r2", "r3")
@@ -13,13 +13,14 @@ def test_a_call_leaves_the_gateways_half_behind() -> None:
     fleet = Fleet("me", lambda _: None)
     call = a_call(a_version(), fleet=fleet)
     call.body["messages"] = [{"role": "user", "content": "hello"}]
+    call.prompt_tokens = 12
     fleet.place(call, REPLICAS)
     arrived = pickle.loads(pickle.dumps(call))
     assert (arrived.fleet, arrived.choice) == (None, None)
     assert (arrived.gateway, arrived.number, arrived.request_id, arrived.operation) == (
         *(call.gateway, call.number, call.request_id, call.operation),
     )
-    assert (arrived.body, arrived.version) == (call.body, call.version)
+    assert (arrived.body, arrived.version, arrived.prompt_tokens) == (call.body, call.version, 12)
 
 
 def test_a_call_goes_where_its_gateways_books_say() -> None:
@@ -82,3 +83,11 @@ def test_replies_and_bus_messages_survive_the_wire() -> None:
         BusMessage([(1, b"data: x\n\n"), (2, None)], news_of(["acme"], me=3)),
     ):
         assert pickle.loads(pickle.dumps(message)) == message
+
+
+def test_a_fetch_is_for_one_replica_and_stops_nobody_when_that_has_gone() -> None:
+    fetch = Fetch(a_version(), "r2", Fleet("me", lambda _: None))
+    assert fetch.rank(REPLICAS) == ["r2"]
+    assert fetch.rank(("r1", "r3")) == ["r1", "r3"], "a router never gives up on an empty order"
+    fetch.routed("r1")
+    assert pickle.loads(pickle.dumps(fetch)) == Fetch(a_version(), "r2")
