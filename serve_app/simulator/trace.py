@@ -108,6 +108,10 @@ def _recognised(file: Iterator[str]) -> tuple[str, bool, Iterator[Row]]:
     )
 
 
+REFUSED = (429, 503)
+"""Statuses of requests that came and were not taken: they are counted as skipped."""
+
+
 class _Access(BaseModel):
     """What is needed of an access log's line."""
 
@@ -135,7 +139,7 @@ def _of_log(file: Iterator[str], first: str) -> Iterator[Row]:
             what = error.errors(include_url=False)[0]
             raise ValueError(f"{what['msg']} in {line[:80]!r}") from None
         access = one.access
-        if access is not None and access.prompt_tokens:
+        if access is not None and (access.prompt_tokens or access.status in REFUSED):
             served = access.completion_tokens if access.status < 400 else 0
             began_s = one.timestamp_ns / 1e9 - access.duration_s
             yield Row(began_s, access.prompt_tokens, served, access.adapter)

@@ -42,7 +42,9 @@ def _read(tmp_path: Path, text: str, reading: Reading = READING) -> trace.Trace:
     return trace.read(path, reading)
 
 
-def _line(ended_s: float, adapter: str | None, status: int = 200, output: int = 5) -> str:
+def _line(
+    ended_s: float, adapter: str | None, status: int = 200, output: int = 5, prompt: int = 7
+) -> str:
     """As a gateway's log has it; the request took half a second."""
     access = {
         "request_id": "id",
@@ -50,7 +52,7 @@ def _line(ended_s: float, adapter: str | None, status: int = 200, output: int = 
         "status": status,
         "tenant": "acme",
         "adapter": adapter,
-        "prompt_tokens": 7,
+        "prompt_tokens": prompt,
         "completion_tokens": output,
         "duration_s": 0.5,
     }
@@ -93,6 +95,13 @@ def test_our_own_log_gives_adapters_and_when_requests_came(tmp_path: Path) -> No
     assert [one.at_s for one in read.arrivals] == pytest.approx([0.0, 0.2, 1.0, 3.0])
     assert [one.adapter for one in read.arrivals] == [0, None, 1, 0]
     assert (read.kind, read.named, read.skipped) == ("an access log", True, 2)
+
+
+def test_requests_that_were_refused_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    refused = _line(100.1, None, status=503, output=0, prompt=0)
+    page = _line(100.2, None, output=0, prompt=0)
+    read = _read(tmp_path, "\n".join([_line(100.0, "a@1"), refused, page]))
+    assert (len(read.arrivals), read.skipped) == (1, 1)
 
 
 def test_adapters_that_a_trace_lacks_are_dealt_by_a_seed(tmp_path: Path) -> None:
