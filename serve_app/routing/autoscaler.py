@@ -58,6 +58,8 @@ class LoadPolicy:
     - It counts each gateway's bus to a replica as a request of it, so its own policy never sees an
       idle one.
     - Of the replicas of one node the newest leaves first.
+    - The last replica stays, whatever ``min_replicas`` says: gateways refuse what nobody can answer,
+      so Serve would see no request that brings one back.
     - A new policy, or new ``policy_kwargs``, restarts every replica of the application.
 
     Args:
@@ -73,9 +75,8 @@ class LoadPolicy:
     def __call__(self, context: Context) -> tuple[int, dict[str, Any]]:
         """How many replicas are wanted, and what to remember."""
         loads = _told(context)
-        bounds = Bounds(
-            context.capacity_adjusted_min_replicas, context.capacity_adjusted_max_replicas
-        )
+        least = max(1, context.capacity_adjusted_min_replicas)
+        bounds = Bounds(least, context.capacity_adjusted_max_replicas)
         silent = len(context.running_replicas) - len(loads)
         present = context.target_num_replicas
         wanted = wish(loads, silent, present, bounds, self._targets)

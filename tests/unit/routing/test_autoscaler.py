@@ -115,6 +115,10 @@ def test_replicas_that_are_starting_are_not_asked_for_again() -> None:
     assert wanted(a_context(BUSY, BUSY, target=4)) == 4
 
 
+def test_the_last_replica_stays_for_nothing_would_bring_it_back() -> None:
+    assert wanted(a_context(IDLE, config=prod(min_replicas=0))) == 1
+
+
 def test_a_change_of_mind_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     context, policy = a_context(BUSY, BUSY), LoadPolicy()
     with caplog.at_level(logging.INFO, "ray.serve"):
