@@ -58,8 +58,8 @@ class LoadPolicy:
     - It counts each gateway's bus to a replica as a request of it, so its own policy never sees an
       idle one.
     - Of the replicas of one node the newest leaves first.
-    - The last replica stays, whatever ``min_replicas`` says: gateways refuse what nobody can answer,
-      so Serve would see no request that brings one back.
+    - The last replica stays, whatever ``min_replicas`` says: gateways refuse what nobody can
+      answer, so Serve would see no request that brings one back.
     - A new policy, or new ``policy_kwargs``, restarts every replica of the application.
 
     Args:
