@@ -4,7 +4,7 @@ The router may run in a thread of its own, so every method holds one lock for a 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Lock
 
 from serve_app.adapters.version import Version
@@ -134,7 +134,7 @@ class Fleet:
         Whoever asks has it done. None if a replica holds it or loads it already.
         """
         with self._lock:
-            views = self._told_views()
+            views = list(self._told_views())
             if any(view.alive and version.name in view.known for view in views):
                 return None
             now = self._clock()
@@ -168,11 +168,14 @@ class Fleet:
     def full(self, limit_per_replica: int) -> bool:
         """Whether every living replica has at least ``limit_per_replica`` requests."""
         with self._lock:
-            living = (view.outstanding for view in self._told_views() if view.alive)
-            return min(living, default=-1) >= limit_per_replica
+            living = (view for view in self._told_views() if view.alive)
+            if any(view.outstanding < limit_per_replica for view in living):
+                return False
+            return any(view.alive for view in self._told_views())
 
-    def _told_views(self) -> list[ReplicaView]:
-        return [self._view(id_) for id_ in self._heard]
+    def _told_views(self) -> Iterator[ReplicaView]:
+        """One after another, for most who ask need but the first."""
+        return (self._view(id_) for id_ in self._heard)
 
     def _view(self, id_: str) -> ReplicaView:
         view = self._views.get(id_)

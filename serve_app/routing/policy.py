@@ -27,7 +27,8 @@ class Tuning:
     """The policy's own constants.
 
     Attributes:
-        band_s: replicas within so much of the best are equals; the adapter's home decides.
+        band_s: replicas within so much of the best are equals: who holds the adapter comes first,
+            then its home decides.
         copy_above: utilisation of a holder above which a copy is prepared elsewhere.
         copy_requests: requests of one adapter in flight there that make a copy worth it.
         shed_above_s: a request that would wait longer than this, everywhere, is refused.
@@ -87,15 +88,17 @@ Rank = Callable[[str | None, Sequence[ReplicaView], float], list[ReplicaView]]
 
 
 def least_delay(homes: Homes, tuning: Tuning = TUNED) -> Rank:
-    """The policy: least marginal delay; among equals, the first in the adapter's order of homes."""
+    """The policy: least marginal delay; among equals one that holds the adapter, and of those the
+    first in its order of homes."""
 
     def rank(adapter: str | None, replicas: Sequence[ReplicaView], now: float) -> list[ReplicaView]:
         totals = totals_s(adapter, replicas, now)
         order = [view for _, _, view in sorted(zip(totals, _ids(replicas), replicas, strict=True))]
         if adapter is not None and order and order[0].alive:
             limit = min(totals) + tuning.band_s
-            equals = [v.id for v, t in zip(replicas, totals, strict=True) if t <= limit]
-            first = homes.first(adapter, equals)
+            equals = [view for view, t in zip(replicas, totals, strict=True) if t <= limit]
+            holders = [view for view in equals if adapter in view.known]
+            first = homes.first(adapter, _ids(holders or equals))
             order.insert(0, order.pop(next(i for i, v in enumerate(order) if v.id == first)))
         return order
 

@@ -3,7 +3,7 @@
 Neither moves a request: a copy competes like any other holder once it is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from serve_app.routing.policy import TUNED, Rank, Tuning
 from serve_app.routing.view import ReplicaView
@@ -42,7 +42,7 @@ def copy_to(
 
 
 def shed_after_s(
-    adapter: str | None, replicas: Sequence[ReplicaView], tuning: Tuning = TUNED
+    adapter: str | None, replicas: Iterable[ReplicaView], tuning: Tuning = TUNED
 ) -> float | None:
     """Seconds after which a refused request may come again; None if it is not to be refused.
 

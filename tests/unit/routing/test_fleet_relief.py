@@ -6,18 +6,11 @@ from serve_app.routing.messages import Call, News
 from serve_app.routing.policy import Reason
 from serve_app.routing.view import Costs
 from tests.unit.fakes import a_call, a_version, news_of
+from tests.unit.residency_bench import Clock
 
 R1, R2, BOTH = "r1", "r2", ("r1", "r2")
 ACME = a_version("acme")
 COSTS = Costs(stage_s=1.0, disk_s=0.5, prompt_token_s=0.001, seat_s=8.0)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Copied(list[str]):
