@@ -14,18 +14,30 @@ from serve_app.tenancy.tenant import Tenant
 
 @dataclass(slots=True)
 class Asked:
-    """Who asked, when, and which replica was told of it early, if one was."""
+    """Who asked, and when.
+
+    Attributes:
+        call: what became of it, once it is governed.
+        prefetched_by: the replica that was told of it early, if one was.
+    """
 
     access: Access
     tenant: Tenant
     at: float
+    call: Call | None
     prefetched_by: str | None
 
     def __init__(self, request: Request, tenant: Tenant) -> None:
         self.access = request.state.access
         self.tenant = tenant
         self.at = asyncio.get_running_loop().time()
+        self.call = None
         self.prefetched_by = None
+
+    @property
+    def placed_on(self) -> str | None:
+        """The replica it was first sent to."""
+        return self.call.choice.replica if self.call and self.call.choice else None
 
     def metadata(self, target: Target) -> dict[str, Any]:
         """What an answer says of itself; ``latency_s`` is counted from the request's arrival."""

@@ -7,6 +7,7 @@ that it costs the answer's rest.
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +34,7 @@ class Exchange:
         max_bytes: cap on output the client has not read.
 
     Attributes:
+        call: the present attempt's.
         reply: how the call ended, once it has.
     """
 
@@ -170,6 +172,7 @@ class Exchange:
         if self._started or not self._attempts_left:
             raise error
         self.close()
+        self.call = replace(self.call)  # a late word of Ray's router is about the one before
         self._send()
 
     def _send(self) -> None:

@@ -120,7 +120,15 @@ class Gateway:
             ApiError: whatever keeps it from being answered.
         """
         asked = Asked(request, tenant)
-        body = govern.parse(await read(request, partial(self._prefetch, asked)))
+        try:
+            body = govern.parse(await read(request, partial(self._prefetch, asked)))
+            return await self._answer(asked, operation, body)
+        finally:
+            if asked.prefetched_by is not None:
+                self._metrics.prefetched(asked.prefetched_by == asked.placed_on)
+
+    async def _answer(self, asked: Asked, operation: Operation, body: govern.Body) -> Response:
+        tenant = asked.tenant
         target = await self.resolve(tenant, govern.model_of(body))
         stream = operation in GENERATING and govern.wants_stream(body)
         governed = govern.govern(
@@ -129,7 +137,7 @@ class Gateway:
             adapter=target.version is not None,
             cache_salt=tenant.cache_salt if operation in CACHED else None,
         )
-        call = self._call(asked, target, operation, governed)
+        call = asked.call = self._call(asked, target, operation, governed)
         if operation in CACHED:
             call.prompt_tokens = govern.prompt_chars(body) // govern.CHARS_A_TOKEN
         self._admit(call)
@@ -142,9 +150,9 @@ class Gateway:
             with exchange:
                 reply = await exchange.whole()
         except ApiError:
-            self._note(asked, call, None)
+            self._note(asked, exchange.call, None)
             raise
-        return self._whole(asked, target, call, reply)
+        return self._whole(asked, target, exchange.call, reply)
 
     def _prefetch(self, asked: Asked, model: str) -> None:
         """The rest of the body is still to come: its adapter may be loaded meanwhile."""
@@ -228,8 +236,6 @@ class Gateway:
             access.replica, access.placement = call.choice.replica, call.choice.reason.value
             self._metrics.placed(call.choice.reason.value)
             self._metrics.expected(call.choice.delay, access.first_byte_s)
-            if asked.prefetched_by is not None:
-                self._metrics.prefetched(asked.prefetched_by == call.choice.replica)
             self.placements.note(access.adapter, call.choice, reply, access)
         if reply is not None:
             access.prompt_tokens = reply.usage.prompt_tokens

@@ -161,6 +161,15 @@ async def test_a_hot_adapter_is_copied_in_the_background() -> None:
         assert {response.status_code for response in await asyncio.gather(*asking)} == {200}
 
 
+async def test_an_early_fetch_whose_request_is_refused_was_in_vain() -> None:
+    replicas = FakeReplicas("r1", "r2")
+    async with a_site(replicas) as site:
+        wrong = {"model": "finance", "messages": ["long"] * 9, "n": 10_000}
+        browser = Browser(site, wrong, pieces=3)
+        await until(lambda: browser.head == 400)
+        assert site.metrics.relief == ["prefetched in vain"]
+
+
 async def test_what_only_seems_to_be_asked_for_is_no_error_of_the_request() -> None:
     replicas = FakeReplicas("r1")
     async with a_site(replicas) as site:
