@@ -1,18 +1,12 @@
 """The options of ``serve-app calibrate``; ``calibrating``, imported at use, does the rest."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-KEY_VARIABLE = "SERVE_APP_API_KEY"
-
-
-class Output(StrEnum):
-    TEXT = "text"
-    JSON = "json"
+from serve_app.cli.options import KEY_VARIABLE, Output
 
 
 @dataclass(frozen=True, slots=True)

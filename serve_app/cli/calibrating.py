@@ -12,13 +12,15 @@ from rich.console import Console
 
 from serve_app.cli import calibration_report as report
 from serve_app.cli import config_file
-from serve_app.cli.calibrate import Options, Output
+from serve_app.cli.calibrate import Options
 from serve_app.cli.calibration_report import Found
 from serve_app.cli.config_file import Ours
-from serve_app.cli.exits import CONFIG_REFUSED, STOPPED
-from serve_app.cli.one_replica import served
+from serve_app.cli.exits import CONFIG_REFUSED, FAILED, STOPPED
+from serve_app.cli.one_replica import measured
+from serve_app.cli.options import Output
 from serve_app.cli.replica_client import CannotMeasure, ReplicaClient
 from serve_app.cli.replica_measuring import Measuring
+from serve_app.cli.served import NotStarted
 from serve_app.errors import ConfigError
 from serve_app.settings import EngineSettings
 from serve_app.simulator import machine_file
@@ -44,6 +46,8 @@ def calibrate(options: Options) -> int:
         return _failed(console, problem, CONFIG_REFUSED)
     except CannotMeasure as problem:
         return _failed(console, problem, problem.code)
+    except NotStarted as problem:
+        return _failed(console, problem, FAILED)
     except OSError as problem:
         return _failed(console, f"{options.out}: {problem.strerror or problem}", CONFIG_REFUSED)
     if options.output is Output.JSON:
@@ -59,7 +63,7 @@ def _measured(options: Options, console: Console) -> Found:
     if config.ours is None:
         raise ConfigError(f"{config.path}: deploys another application")
     key = _key(config.ours, options)
-    with served(config, options.url) as url:
+    with measured(config, options.url) as url:
         return asyncio.run(_tried(options, config.ours.settings.engine, url, key, console))
 
 

@@ -3,21 +3,17 @@
 It starts the application for real, speaks to it with the plain openai client, and stops it.
 """
 
-import signal
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import httpx
 from openai import OpenAI
 from rich.console import Console
 from rich.table import Table
 
 from serve_app.cli.config_file import ConfigFile
 from serve_app.cli.exits import FAILED, STOPPED
-from serve_app.cli.up import script
+from serve_app.cli.served import NotStarted, served
 from serve_app.demo.lexicon import QUESTIONS, who_answered
 from serve_app.directory import TenantSettings
 
@@ -25,8 +21,6 @@ ROUNDS = ("first round: nobody has loaded anything", "second round: every adapte
 MAX_TOKENS = 40
 WIDTH = 150
 """Columns of the tables where no terminal says how many there are."""
-START_TIMEOUT_S = 300
-STOP_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -59,44 +53,24 @@ def demo(config: ConfigFile, console: Console) -> int:
     """Serve ``config``, ask, print, stop.
 
     Returns:
-        The exit code: ``FAILED`` if any answer is another adapter's, or a second one is not warm.
+        The exit code: ``FAILED`` if the application does not start, an answer is another adapter's,
+        or a second one is not warm.
     """
     assert config.ours is not None
     if not console.is_terminal:
         console.width = WIDTH
     tenants = [t for t in config.ours.directory.tenants if t.default_adapter in QUESTIONS]
-    with _served(config) as url:
-        first, second = ([_ask(url, tenant, n) for tenant in tenants] for n in range(2))
-        rounds = (first, second)
-        _show_one_whole(url, tenants[0], console)
+    try:
+        with served(config.url, [str(config.path), "--port", str(config.port)]):
+            first, second = ([_ask(config.url, one, n) for one in tenants] for n in range(2))
+            rounds = (first, second)
+            _show_one_whole(config.url, tenants[0], console)
+    except NotStarted as error:
+        console.print(f"error: {error}", style="bold red")
+        return FAILED
     for title, answers in zip(ROUNDS, rounds, strict=True):
         console.print(_table(title, answers))
     return _verdict(rounds, console)
-
-
-@contextmanager
-def _served(config: ConfigFile) -> Iterator[str]:
-    """The application's URL, while it runs."""
-    command = [str(script("serve-app")), "up", str(config.path), "--port", str(config.port)]
-    launcher = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own script
-    try:
-        _await_ready(config.url, launcher)
-        yield config.url
-    finally:
-        launcher.send_signal(signal.SIGINT)
-        launcher.wait(STOP_TIMEOUT_S)
-
-
-def _await_ready(url: str, launcher: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while launcher.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/ready", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.5)
-    raise RuntimeError(f"the application did not start (exit code {launcher.poll()})")
 
 
 def _ask(url: str, tenant: TenantSettings, number: int) -> Answer:

@@ -1,17 +1,12 @@
 """The options of ``serve-app fleet``; ``fleet_live``, imported when it is run, does the rest."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from serve_app.cli.options import KEY_VARIABLE, Output
+
 URL = "http://127.0.0.1:8000"
-KEY_VARIABLE = "SERVE_APP_API_KEY"
-
-
-class Output(StrEnum):
-    TEXT = "text"
-    JSON = "json"
 
 
 def fleet(

@@ -1,35 +1,28 @@
 """One replica of a config, started for as long as it is measured."""
 
-import signal
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from serve_app.cli.config_file import ConfigFile
 from serve_app.cli.environment import any_free
-from serve_app.cli.replica_client import CannotMeasure
-from serve_app.cli.up import script
-
-START_WITHIN_S, STOP_WITHIN_S = 900.0, 60.0
+from serve_app.cli.served import served
 
 
 @contextmanager
-def served(config: ConfigFile, url: str | None) -> Iterator[str]:
-    """The application's URL, while it runs; it is ended even if this process is told to end.
+def measured(config: ConfigFile, url: str | None) -> Iterator[str]:
+    """The application's URL, while it runs.
 
     Args:
         url: of one that runs already; nothing is started then.
 
     Raises:
-        CannotMeasure: it does not start.
+        NotStarted: it does not start.
     """
     if url is not None:
         yield url.rstrip("/")
@@ -37,16 +30,9 @@ def served(config: ConfigFile, url: str | None) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="serve-app-calibrate-") as folder:
         port, file = any_free(), Path(folder) / "config.yaml"
         file.write_text(yaml.safe_dump(one_replica(config.content, port, folder)))
-        command = [str(script("serve-app")), "up", str(file)]
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        launcher = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own script
-        try:
-            _await_ready(f"http://127.0.0.1:{port}", launcher)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            launcher.send_signal(signal.SIGINT)
-            launcher.wait(STOP_WITHIN_S)
-            signal.signal(signal.SIGTERM, before)
+        here = f"http://127.0.0.1:{port}"
+        with served(here, [str(file)]):
+            yield here
 
 
 def one_replica(content: Any, port: int, folder: str) -> dict[str, Any]:
@@ -66,15 +52,3 @@ def one_replica(content: Any, port: int, folder: str) -> dict[str, Any]:
             adapter.pop("preload", None)
             adapter.pop("pin", None)
     return derived
-
-
-def _await_ready(url: str, launcher: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_WITHIN_S
-    while launcher.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/ready", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.5)
-    raise CannotMeasure("the application did not start; what it said is above")

@@ -1,7 +1,6 @@
 """The options of ``serve-app simulate``; ``simulating``, imported when it is run, does the rest."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +8,7 @@ from typing import Annotated
 import typer
 
 from serve_app.cli.exits import MACHINE_UNFIT
-
-
-class Output(StrEnum):
-    TEXT = "text"
-    JSON = "json"
+from serve_app.cli.options import Output
 
 
 @dataclass(frozen=True, slots=True)

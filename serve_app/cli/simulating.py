@@ -12,7 +12,8 @@ from rich.progress import track
 
 from serve_app.cli.exits import CONFIG_REFUSED, STOPPED
 from serve_app.cli.fleets import fleets
-from serve_app.cli.simulate import Options, Output
+from serve_app.cli.options import Output
+from serve_app.cli.simulate import Options
 from serve_app.errors import ConfigError
 from serve_app.simulator import sweep_report as report
 from serve_app.simulator import trace

@@ -11,10 +11,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, UNKNOWN_ANSWER
-from serve_app.cli.fleet import KEY_VARIABLE
 from serve_app.cli.fleet_live import Look, Manner, show
 from serve_app.cli.fleet_source import NoPage, Source
 from serve_app.cli.main import app
+from serve_app.cli.options import KEY_VARIABLE
 from serve_app.gateway.fleet_schema import FleetPage
 from tests.harness import free_port
 from tests.unit.fake_fleet import EXAMPLE, a_page, a_replica
