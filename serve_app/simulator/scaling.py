@@ -189,10 +189,8 @@ class _Scaler:
         granted = self._patience.grant(wanted, present, self._now)
         for _ in range(granted - present):
             self._hire()
-        for one in [*running, *starting][
-            granted:
-        ]:  # as Serve: starting ones first, then the newest
-            self._dismiss(one)
+        for one in [*running, *starting][granted:]:
+            self._dismiss(one)  # as Serve: starting ones first, then the newest
         self._after(self._scaling.told_s, self._decide)
 
     def _hire(self) -> None:

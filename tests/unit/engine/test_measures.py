@@ -2,15 +2,7 @@ import pytest
 
 from serve_app.engine.measures import LEAST_TOKEN_S, Measures
 from serve_app.routing.view import TYPICAL
-from tests.unit.residency_bench import Witnessed
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.residency_bench import Clock, Witnessed
 
 
 @pytest.fixture
