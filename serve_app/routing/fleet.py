@@ -9,13 +9,13 @@ from threading import Lock
 
 from serve_app.adapters.version import Version
 from serve_app.routing.books import Booking, Books
-from serve_app.routing.heard import NO_NEWS, Heard
+from serve_app.routing.heard import NO_NEWS, Heard, believable
 from serve_app.routing.homes import Homes
 from serve_app.routing.messages import Call, News
 from serve_app.routing.newcomers import Newcomers, new_home
 from serve_app.routing.policy import TUNED, Choice, Rank, Tuning, explain, least_delay
 from serve_app.routing.relief import copy_to, is_hot, shed_after_s
-from serve_app.routing.view import ReplicaView
+from serve_app.routing.view import Costs, ReplicaView
 
 Copier = Callable[[Version, str], None]
 """Has a version loaded by a further replica, by its id, in the background; from any thread."""
@@ -53,6 +53,7 @@ class Fleet:
         self._heard: dict[str, Heard] = {}
         self._newcomers = Newcomers(tuning.new_replica_s)
         self._books = Books()
+        self._measured: Costs | None = None  # by whichever replica told last of a load
         self._views: dict[str, ReplicaView] = {}
 
     def replicas_are(self, replicas: frozenset[str]) -> None:
@@ -73,7 +74,9 @@ class Fleet:
         with self._lock:
             if replica not in self._running:
                 return
-            before = self._heard.get(replica)
+            if news.load_s:
+                self._measured = news.costs
+            news, before = believable(news, self._measured), self._heard.get(replica)
             self._books.told(replica)
             self._heard[replica] = Heard.after(before, news, self._clock())
             self._views.pop(replica, None)

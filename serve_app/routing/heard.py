@@ -1,13 +1,25 @@
 """What one replica has told, and what has happened there since that its news cannot say yet."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from serve_app.routing.books import Page
 from serve_app.routing.messages import News
-from serve_app.routing.view import ReplicaView
+from serve_app.routing.view import Costs, ReplicaView
 
 NO_NEWS = News(holds=frozenset(), in_flight={}, capacity=256, alive=False)
+
+
+def believable(news: News, measured: Costs | None) -> News:
+    """News whose costs of a load are measured: by the replica itself, else by another one.
+
+    A replica that has loaded nothing yet would otherwise be believed to be as slow as is typical,
+    and beside faster ones never be given a load to measure.
+    """
+    if news.load_s or measured is None:
+        return news
+    costs = replace(news.costs, stage_s=measured.stage_s, disk_s=measured.disk_s)
+    return replace(news, costs=costs)
 
 
 @dataclass(slots=True)

@@ -129,3 +129,18 @@ def test_a_load_a_replica_tells_of_is_expected_to_take_what_loads_took_there() -
     assert choice is not None
     assert (choice.replica, choice.reason) == (R1, Reason.LOADING)
     assert abs(choice.delay.load_s - 0.52) < 1e-6
+
+
+def test_a_replica_that_has_loaded_nothing_is_believed_to_load_as_others_do() -> None:
+    quick = replace(COSTS, stage_s=0.0, disk_s=0.01)
+    measured = replace(_news(), load_s=0.01, costs=quick)
+    unmeasured = replace(_news(), costs=replace(COSTS, stage_s=0.5, disk_s=0.3))
+    fleet = _fleet(Clock(), r1=measured, r2=unmeasured)
+    used = set()
+    for number in range(8):
+        call = a_call(a_version(f"adapter-{number}"))
+        fleet.place(call, BOTH)
+        assert call.choice is not None
+        used.add(call.choice.replica)
+        fleet.release(call, served=True)
+    assert used == {R1, R2}
