@@ -11,6 +11,8 @@ _LATEST_WEIGHS = 0.2
 _DOUBLES_S = 60.0
 """In so many seconds the least time a token took is believed to have doubled."""
 _MOST_DOUBLINGS = 10.0
+TELLING_TOKENS = 64
+"""Fewer are computed in one step, which takes its time however few they are."""
 LEAST_TOKEN_S = 1e-5
 """No engine computes 100,000 tokens of a prompt a second on one GPU of today, at 8B."""
 
@@ -22,12 +24,14 @@ class Running:
     Attributes:
         tokens: of its prompt.
         since: when it went to the engine, None while its adapter is brought.
+        ahead: prompt tokens that were to be computed then, its own included.
         computed_at: when its prompt was computed; of a call that is not streamed, when it should
             have been; None until it is known.
     """
 
     tokens: int
     since: float | None = None
+    ahead: int = 0
     computed_at: float | None = None
 
 
@@ -74,15 +78,15 @@ class Measures:
 
     def entered(self, one: Running, *, streams: bool) -> None:
         """It goes to the engine."""
-        one.since = self._clock()
+        one.since, one.ahead = self._clock(), self.waiting_tokens()
         if not streams:
-            one.computed_at = one.since + self.waiting_tokens() * self._costs.prompt_token_s
+            one.computed_at = one.since + one.ahead * self._costs.prompt_token_s
 
     def began(self, one: Running) -> None:
         """The first output of a stream."""
         one.computed_at = self._clock()
-        if one.tokens and one.since is not None:
-            self._token_took((one.computed_at - one.since) / one.tokens, one.computed_at)
+        if one.ahead >= TELLING_TOKENS and one.since is not None:
+            self._token_took((one.computed_at - one.since) / one.ahead, one.computed_at)
 
     def ended(self, one: Running, *, streams: bool) -> None:
         """It was answered: a stream since its first output, or all at once."""
@@ -103,9 +107,9 @@ class Measures:
         self._witness.evicted(reason)
 
     def _token_took(self, token_s: float, now: float) -> None:
-        """The least of late: most requests wait for more than their own prompt, for a slot or for
-        others' prompts, and a short one for a whole step. One whose prompt was cached, or reckoned
-        too long, says too little, so each halves what is believed at most."""
+        """The least of late: most requests wait for more than prompts, for a slot at least. One
+        whose prompt was cached, or reckoned too long, says too little, so each halves what is
+        believed at most."""
         if self._token_at is not None:
             doublings = min(_MOST_DOUBLINGS, (now - self._token_at) / _DOUBLES_S)
             before_s = self._costs.prompt_token_s

@@ -1,3 +1,5 @@
+from contextlib import ExitStack
+
 import pytest
 
 from serve_app.engine.measures import LEAST_TOKEN_S, Measures
@@ -51,6 +53,24 @@ def test_a_token_costs_the_least_it_took_of_late(measures: Measures, clock: Cloc
     clock.now += 600
     _stream(measures, clock, tokens=100, first_s=0.2, rest_s=1)
     assert measures.costs().prompt_token_s == pytest.approx(0.002), "what is old is forgotten"
+
+
+def test_a_short_prompt_says_nothing_of_a_token(measures: Measures, clock: Clock) -> None:
+    _stream(measures, clock, tokens=1, first_s=0.011, rest_s=1)
+    assert measures.costs().prompt_token_s == TYPICAL.prompt_token_s
+
+
+def test_prompts_that_are_computed_together_share_the_time(
+    measures: Measures, clock: Clock
+) -> None:
+    with ExitStack() as stack:
+        together = [stack.enter_context(measures.follow(20)) for _ in range(50)]
+        for one in together:
+            measures.entered(one, streams=True)
+        clock.now += 0.1
+        for one in together:
+            measures.began(one)
+    assert measures.costs().prompt_token_s == pytest.approx(0.1 / 1000)
 
 
 def test_a_seat_takes_as_long_as_streams_last(measures: Measures, clock: Clock) -> None:

@@ -155,7 +155,7 @@ async def test_news_tell_what_the_replica_holds_and_how_busy_it_is(
     listener = Listener(replica)
     await until(lambda: listener.news)
     assert listener.news[0] == replace(news_of(capacity=4), max_loras=2, costs=UNMEASURED)
-    call = replace(a_call(version), prompt_tokens=7, body={"stream": True})
+    call = replace(a_call(version), prompt_tokens=700, body={"stream": True})
     answering = asyncio.create_task(replica.generate(call))
     await until(lambda: listener.news[-1].in_flight)
     await until(lambda: listener.news[-1].holds == {version.name})
