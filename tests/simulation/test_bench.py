@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,25 @@ def test_the_comparison_is_one_command_with_tables_numbers_and_a_picture(tmp_pat
     assert (tmp_path / "routing.png").stat().st_size > 10_000
     for name in POLICIES:
         assert name in result.output
+
+
+@pytest.mark.parametrize("policy", ["serve_app", "KubeAI CHWBL 1.25"])
+def test_a_simulation_is_the_same_in_every_process(policy: str) -> None:
+    program = (
+        "from dataclasses import replace\n"
+        "from serve_app.simulator.baselines import POLICIES\n"
+        "from serve_app.simulator.cells import CELLS\n"
+        "cell = CELLS[0]\n"
+        "cell = replace(cell, traffic=replace(cell.traffic, duration_s=25.0))\n"
+        f"print(cell.run(POLICIES[{policy!r}], 1))"
+    )
+    said = {
+        subprocess.check_output(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}
+        )
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1, "the order of a set decided something"
 
 
 def test_seeds_that_tune_are_not_those_reported() -> None:
