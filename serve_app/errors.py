@@ -69,6 +69,32 @@ class PermissionDenied(ApiError):
     status, code, type = 403, "permission_denied", "permission_error"
 
 
+class TenantDisabled(PermissionDenied):
+    code = "tenant_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("This account is disabled. Ask the operator of this service.")
+
+
+class TooManyRequests(ApiError):
+    """A rate or a number of things at once is used up: later it is not.
+
+    ``type`` says what was limited, as OpenAI's does: ``requests`` or ``tokens``.
+    """
+
+    status, code, type = 429, "rate_limit_exceeded", "requests"
+
+
+class QuotaExceeded(ApiError):
+    """A budget is spent: asking again before it begins anew will not help."""
+
+    status, code, type = 429, "insufficient_quota", "insufficient_quota"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers["x-should-retry"] = "false"
+
+
 class ModelNotFound(ApiError):
     """Unknown and forbidden models look the same, byte for byte."""
 

@@ -11,40 +11,46 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serve_app.adapters.catalog import Entry
+from serve_app.tenancy.keys import Key
 from serve_app.tenancy.tenant import Tenant
 
 LOGGER = logging.getLogger("ray.serve")
 
 
 @dataclass(frozen=True, slots=True)
-class Tenants:
-    """Everybody who may ask.
-
-    Attributes:
-        tenants: by id.
-        holders: tenant ids by the fingerprint of a key of theirs.
-    """
-
-    tenants: Mapping[str, Tenant]
-    holders: Mapping[bytes, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Update:
-    """What changed since the update before.
+    """What changed since the update before. None takes away what has that name.
 
     Attributes:
-        revision: counts the changes of the catalog and of tenants; goes up only.
+        revision: counts the changes of the registry; goes up only.
         whole: everything there is, in place of all that was known.
-        entries: by adapter name; None for one that may not be named any more.
-        tenants: all of them, None if nothing about them changed (or they are not for this
-            follower).
+        more: the rest of it follows at once; it is nothing without that.
+        entries: by adapter name.
+        tenants: by id; empty for followers that are not told of them.
+        keys: by fingerprint; likewise.
     """
 
     revision: int
     whole: bool = False
+    more: bool = False
     entries: Mapping[str, Entry | None] = field(default_factory=dict)
-    tenants: Tenants | None = None
+    tenants: Mapping[str, Tenant | None] = field(default_factory=dict)
+    keys: Mapping[bytes, Key | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether it says more than that control is there."""
+        return self.whole or bool(self.entries or self.tenants or self.keys)
+
+    def then(self, rest: "Update") -> "Update":
+        """This part of an update and the next as one."""
+        return Update(
+            rest.revision,
+            self.whole,
+            rest.more,
+            {**self.entries, **rest.entries},
+            {**self.tenants, **rest.tenants},
+            {**self.keys, **rest.keys},
+        )
 
 
 class Stream(Protocol):
@@ -99,8 +105,13 @@ class Follower:
             await asyncio.sleep(self._retry_s)
 
     async def _read(self, stream: Stream) -> None:
+        part: Update | None = None
         try:
-            async for update in stream:
+            async for told in stream:
+                update = told if part is None else part.then(told)
+                part = update if told.more else None
+                if part is not None:
+                    continue
                 self._heard(update)
                 self.revision = update.revision
                 self._changed.set()

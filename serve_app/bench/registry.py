@@ -36,7 +36,7 @@ from serve_app.tenancy.tenant import EVERY_ADAPTER, Tenant
 
 BASE, FEW = "base", 100
 OPERATOR = Actor("operator", admin=True)
-TENANT = Tenant("tenant", frozenset({EVERY_ADAPTER}), None, base=False, admin=False, cache_salt="")
+TENANT = Tenant("tenant", frozenset({EVERY_ADAPTER}), None, base=False, cache_salt="")
 SAID = Console(stderr=True)
 
 

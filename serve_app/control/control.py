@@ -27,7 +27,7 @@ from serve_app.adapters.report import Report
 from serve_app.control.book import Book, Change
 from serve_app.control.broadcast import Broadcast
 from serve_app.control.changes import opening
-from serve_app.control.declared import declarations, must_be_nameable, redeclared, tenants_of
+from serve_app.control.declared import declarations, must_be_nameable, redeclared, roll_of
 from serve_app.control.fleet import Fleet
 from serve_app.control.ledger import Ledger
 from serve_app.control.moves import Move, moved
@@ -157,7 +157,7 @@ class Control:
         now = self._now()
         await self._ledger.write(
             lambda book, revision: redeclared(book, directory.adapters, declared, revision, now),
-            tenants_of(directory, self._pepper),
+            roll_of(directory, self._pepper),
         )
         self._registering.give_up()
         self._registering.resume()

@@ -14,21 +14,30 @@ from serve_app.control.book import Book, Change, Deed
 from serve_app.control.registration import Declared, Registration, Step, shown_source
 from serve_app.directory import AdapterSettings, Directory, TenantSettings
 from serve_app.errors import ConfigError
-from serve_app.feed import Tenants
-from serve_app.tenancy.keys import cache_salt, fingerprint
+from serve_app.tenancy.keys import Key, Scope, cache_salt, fingerprint
+from serve_app.tenancy.roll import Roll
 from serve_app.tenancy.tenant import Tenant
 
 CONFIGURATION = Actor("configuration", admin=True)
 
 
-def tenants_of(directory: Directory, pepper: bytes) -> Tenants:
-    """Everybody who may ask, with keys as fingerprints."""
-    holders = {
-        fingerprint(key.get_secret_value(), pepper): tenant.id
-        for tenant in directory.tenants
-        for key in tenant.keys
-    }
-    return Tenants({tenant.id: _tenant(tenant, pepper) for tenant in directory.tenants}, holders)
+def roll_of(directory: Directory, pepper: bytes) -> Roll:
+    """Everybody who is declared, with keys as fingerprints."""
+    keys: dict[bytes, Key] = {}
+    for tenant in directory.tenants:
+        for key in tenant.keys:
+            print_ = fingerprint(key.get_secret_value(), pepper)
+            keys[print_] = Key(f"declared-{print_.hex()[:12]}", tenant.id, _scopes(tenant))
+    return Roll({tenant.id: _tenant(tenant, pepper) for tenant in directory.tenants}, keys)
+
+
+def _scopes(declared: TenantSettings) -> frozenset[Scope]:
+    scopes = {Scope.INFERENCE, Scope.USAGE_READ}
+    if declared.manages_adapters:
+        scopes.add(Scope.ADAPTERS_MANAGE)
+    if declared.admin:
+        scopes.add(Scope.ADMIN)
+    return frozenset(scopes)
 
 
 def _tenant(declared: TenantSettings, pepper: bytes) -> Tenant:
@@ -38,9 +47,7 @@ def _tenant(declared: TenantSettings, pepper: bytes) -> Tenant:
         adapters=frozenset(declared.adapters) | default,
         default_adapter=declared.default_adapter,
         base=declared.base,
-        admin=declared.admin,
         cache_salt=cache_salt(declared.id, pepper),
-        manages_adapters=declared.manages_adapters,
     )
 
 

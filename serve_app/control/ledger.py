@@ -7,7 +7,8 @@ from collections.abc import Callable
 from serve_app.control.book import Book, Change
 from serve_app.control.broadcast import Broadcast
 from serve_app.control.store import Store
-from serve_app.feed import Tenants
+from serve_app.feed import Update
+from serve_app.tenancy.roll import Roll
 
 LOGGER = logging.getLogger("ray.serve")
 
@@ -26,12 +27,15 @@ class Ledger:
         self.book = book
         self._store = store
         self._broadcast = broadcast
+        self._declared = Roll()
         self._turn = asyncio.Lock()
         self._writes: set[asyncio.Task[int]] = set()
-        broadcast.become(book.revision, book.entries())
+        self._become()
 
-    async def write(self, decide: Decide, tenants: Tenants | None = None) -> int:
+    async def write(self, decide: Decide, declared: Roll | None = None) -> int:
         """Write what ``decide`` says; the revision in which it can be seen.
+
+        ``declared`` takes the place of who was declared before; it is not written anywhere.
 
         It ends even when nobody waits for it any more. What ``decide`` raises is raised, and
         nothing is written then; nor is it when it returns None.
@@ -39,7 +43,7 @@ class Ledger:
         Raises:
             RegistryUnavailable: the database would not take it.
         """
-        task = asyncio.get_running_loop().create_task(self._write(decide, tenants))
+        task = asyncio.get_running_loop().create_task(self._write(decide, declared))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
@@ -54,7 +58,7 @@ class Ledger:
             if await self._store.revision() != self.book.revision:
                 self._turn_to(await self._store.load())
 
-    async def _write(self, decide: Decide, tenants: Tenants | None) -> int:
+    async def _write(self, decide: Decide, declared: Roll | None) -> int:
         async with self._turn:
             async with self._store.writing() as writing:
                 if writing.revision != self.book.revision:
@@ -63,11 +67,26 @@ class Ledger:
                 if change is None:
                     return self.book.revision
                 revision = await writing.save(change, self.book.adapters.get)
-            self._broadcast.tell(revision, self.book.take_in(change, revision), tenants)
+            self._broadcast.tell(Update(revision, entries=self.book.take_in(change, revision)))
+            if declared is not None:
+                self._declared = declared
+                self._become()
+                self._broadcast.declared()
         return revision
 
     def _turn_to(self, book: Book) -> None:
         """What a write, whose end was not heard, or another process has left."""
         LOGGER.info("the registry is at revision %d, not %d", book.revision, self.book.revision)
         self.book = book
-        self._broadcast.become(book.revision, book.entries())
+        self._become()
+
+    def _become(self) -> None:
+        declared = self._declared
+        self._broadcast.become(
+            Update(
+                self.book.revision,
+                entries=self.book.entries(),
+                tenants=declared.tenants,
+                keys=declared.keys,
+            )
+        )

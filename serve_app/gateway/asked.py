@@ -1,6 +1,7 @@
 """What is known of one request from its arrival on, and what its answer says of itself."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from starlette.requests import Request
 
 from serve_app.routing.messages import Call
 from serve_app.telemetry.access_log import Access
-from serve_app.tenancy.snapshot import Target
+from serve_app.tenancy.snapshot import Identity, Target
 from serve_app.tenancy.tenant import Tenant
 
 
@@ -17,22 +18,29 @@ class Asked:
     """Who asked, and when.
 
     Attributes:
+        held: gives back, when the request is over, all that it holds.
         call: what became of it, once it is governed.
         prefetched_by: the replica that was told of it early, if one was.
     """
 
     access: Access
-    tenant: Tenant
+    identity: Identity
+    held: ExitStack
     at: float
     call: Call | None
     prefetched_by: str | None
 
-    def __init__(self, request: Request, tenant: Tenant) -> None:
+    def __init__(self, request: Request, identity: Identity) -> None:
         self.access = request.state.access
-        self.tenant = tenant
+        self.identity = identity
+        self.held = request.state.held
         self.at = asyncio.get_running_loop().time()
         self.call = None
         self.prefetched_by = None
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.identity.tenant
 
     @property
     def placed_on(self) -> str | None:

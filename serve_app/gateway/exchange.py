@@ -8,8 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import orjson
 from ray.serve.exceptions import BackPressureError
@@ -26,7 +24,7 @@ _LAST_FRAMES_S = 5.0
 
 
 class Exchange:
-    """Use as a context manager: leaving it cancels whatever still runs.
+    """Open it, take what comes, and close it: that cancels whatever still runs.
 
     Args:
         handle: gives a handle of the engine deployment for a routing key.
@@ -56,30 +54,25 @@ class Exchange:
         self._started = False
         self._complete_by = float("inf")
 
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def open(self) -> None:
         """Send the call on its way."""
         self._send()
 
     def close(self) -> None:
         """End the call, wherever it is, and give back what it held. Safe to call again."""
-        if not self._replying.done():
-            self._response.cancel()
-            self._replying.cancel()
         self._buses.close(self.call)
         served = self.reply is not None and self.reply.status == 200
         self._buses.fleet.release(self.call, served=served)
+        if not self._replying.done():
+            self._replying.cancel()
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """Have the replica stop. Ray raises what a call has failed of meanwhile."""
+        try:
+            self._response.cancel()
+        except Exception as error:
+            LOGGER.info("call %s could not be cancelled: %r", self.call.request_id, error)
 
     async def whole(self) -> Reply:
         """The reply of a call that is not streamed.

@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import lru_cache, partial
-from math import ceil
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -14,18 +13,19 @@ from starlette.responses import Response
 
 from serve_app.errors import ApiError, ModelNotFound, Overloaded
 from serve_app.gateway import govern
-from serve_app.gateway.answers import StreamedAnswer, error_code, with_metadata
-from serve_app.gateway.asked import Asked, headers_of
+from serve_app.gateway.asked import Asked
 from serve_app.gateway.buses import Buses
+from serve_app.gateway.delivery import Delivery
 from serve_app.gateway.exchange import Exchange
 from serve_app.gateway.reading import read
 from serve_app.gateway.registry import Registry
-from serve_app.routing.messages import GENERATING, Call, News, Operation, Reply
+from serve_app.gateway.turnstile import Turnstile
+from serve_app.routing.messages import GENERATING, Call, News, Operation
 from serve_app.routing.placements import Placements
 from serve_app.routing.policy import Tuning
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.metrics import GatewayMetrics
-from serve_app.tenancy.snapshot import Snapshot, Target
+from serve_app.tenancy.snapshot import Identity, Snapshot, Target
 from serve_app.tenancy.tenant import Tenant
 
 CACHED = GENERATING | {Operation.EMBEDDING}
@@ -38,23 +38,25 @@ class Gateway:
     Args:
         replicas: handle of the engine deployment.
         registry: what control has published.
-        limits: what one request may ask for.
+        settings: what one request may ask for, and for how long.
     """
 
     def __init__(
         self,
         replicas: DeploymentHandle,
         registry: Registry,
-        limits: GatewaySettings,
+        settings: GatewaySettings,
         metrics: GatewayMetrics,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.registry = registry
         self.placements = Placements(time.time)
-        self._limits = limits
+        self._settings = settings
         self._metrics = metrics
-        tuning = Tuning(shed_above_s=limits.max_wait_s)
+        tuning = Tuning(shed_above_s=settings.max_wait_s)
+        self._delivery = Delivery(settings, metrics, self.placements)
         self._buses = Buses(replicas, self.id, tuning, metrics.copied)
+        self._turnstile = Turnstile(self._buses.fleet, settings, metrics)
         self._handle: Callable[[str], DeploymentHandle] = lru_cache(_HANDLES)(
             lambda key: replicas.options(multiplexed_model_id=key or "base")
         )
@@ -78,15 +80,16 @@ class Gateway:
         """Calls that are placed and not over."""
         return self._buses.fleet.outstanding()
 
-    def authenticate(self, request: Request) -> Tenant:
+    def authenticate(self, request: Request) -> Identity:
         """The caller.
 
         Raises:
-            InvalidApiKey: it sent no key, or one nobody holds.
+            InvalidApiKey: it sent no key, or one that is not good.
+            TenantDisabled: its tenant is.
         """
-        tenant = self.known.authenticate(request.headers.get("authorization"))
-        request.state.access.tenant = tenant.id
-        return tenant
+        known = self.known.authenticate(request.headers.get("authorization"), time.time())
+        request.state.access.tenant, request.state.access.key = known.tenant.id, known.key.id
+        return known
 
     @property
     def known(self) -> Snapshot:
@@ -113,13 +116,13 @@ class Gateway:
                 raise
         return self.known.resolve(tenant, model)
 
-    async def answer(self, request: Request, tenant: Tenant, operation: Operation) -> Response:
+    async def answer(self, request: Request, identity: Identity, operation: Operation) -> Response:
         """Answer one inference request.
 
         Raises:
             ApiError: whatever keeps it from being answered.
         """
-        asked = Asked(request, tenant)
+        asked = Asked(request, identity)
         try:
             body = govern.parse(await read(request, partial(self._prefetch, asked)))
             return await self._answer(asked, operation, body)
@@ -133,26 +136,19 @@ class Gateway:
         stream = operation in GENERATING and govern.wants_stream(body)
         governed = govern.govern(
             body,
-            self._limits,
+            self._settings,
             adapter=target.version is not None,
             cache_salt=tenant.cache_salt if operation in CACHED else None,
         )
+        asked.access.adapter = target.version.name if target.version else None
         call = asked.call = self._call(asked, target, operation, governed)
         if operation in CACHED:
             call.prompt_tokens = govern.prompt_chars(body) // govern.CHARS_A_TOKEN
-        self._admit(call)
+        await self._turnstile.enter(asked, call)
         exchange = Exchange(
-            call, self._buses, self._handle, self._deadline(), self._limits.max_buffer_bytes
+            call, self._buses, self._handle, self._deadline(), self._settings.max_buffer_bytes
         )
-        try:
-            if stream:
-                return await self._stream(asked, target, exchange)
-            with exchange:
-                reply = await exchange.whole()
-        except ApiError:
-            self._note(asked, exchange.call, None)
-            raise
-        return self._whole(asked, target, exchange.call, reply)
+        return await self._delivery.respond(asked, target, exchange, stream=stream)
 
     def _prefetch(self, asked: Asked, model: str) -> None:
         """The rest of the body is still to come: its adapter may be loaded meanwhile."""
@@ -165,20 +161,8 @@ class Gateway:
             if asked.prefetched_by is not None:
                 self._buses.fetch(target.version, asked.prefetched_by)
 
-    def _admit(self, call: Call) -> None:
-        """Refuse what would wait for longer than it should, wherever it went."""
-        fleet = self._buses.fleet
-        if not fleet.answering():
-            raise Overloaded("No replica is ready; try again.", retry_after_s=2)
-        if fleet.full(self._limits.max_outstanding_per_replica):
-            raise Overloaded("Every replica is busy; try again.", retry_after_s=1)
-        after_s = fleet.shed_after_s(call)
-        if after_s is not None:
-            self._metrics.shed()
-            raise Overloaded("Every replica is busy; try again.", retry_after_s=ceil(after_s))
-
     def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._limits.request_timeout_s
+        return asyncio.get_running_loop().time() + self._settings.request_timeout_s
 
     def _call(
         self, asked: Asked, target: Target, operation: Operation, body: dict[str, Any]
@@ -192,51 +176,3 @@ class Gateway:
             version=target.version,
             fleet=self._buses.fleet,
         )
-
-    async def _stream(self, asked: Asked, target: Target, exchange: Exchange) -> Response:
-        """The status line waits for the first output, so that errors can still be statuses."""
-        exchange.open()
-        try:
-            first = await exchange.next(self._limits.head_hold_s)
-        except BaseException:
-            exchange.close()
-            raise
-        if first is None and exchange.reply is not None and not exchange.reply.streamed:
-            exchange.close()
-            return self._whole(asked, target, exchange.call, exchange.reply)
-
-        def ended(cut: str | None) -> None:
-            asked.access.error = cut
-            self._note(asked, exchange.call, exchange.reply)
-
-        return StreamedAnswer(
-            exchange,
-            first or b"",
-            headers_of(target, exchange.call),
-            self._limits.keep_alive_s,
-            lambda: asked.metadata(target),
-            ended,
-        )
-
-    def _whole(self, asked: Asked, target: Target, call: Call, reply: Reply) -> Response:
-        self._note(asked, call, reply)
-        headers = {**headers_of(target, call), **reply.headers}
-        body = reply.body
-        if reply.status == 200:
-            body = with_metadata(body, asked.metadata(target))
-        else:
-            asked.access.error = error_code(reply)
-        return Response(body, reply.status, headers, "application/json")
-
-    def _note(self, asked: Asked, call: Call, reply: Reply | None) -> None:
-        """Write down where the call went and what it cost."""
-        access = asked.access
-        access.adapter = call.version.name if call.version else None
-        if call.choice is not None:
-            access.replica, access.placement = call.choice.replica, call.choice.reason.value
-            self._metrics.placed(call.choice.reason.value)
-            self._metrics.expected(call.choice.delay, access.first_byte_s)
-            self.placements.note(access.adapter, call.choice, reply, access)
-        if reply is not None:
-            access.prompt_tokens = reply.usage.prompt_tokens
-            access.completion_tokens = reply.usage.completion_tokens

@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from contextlib import ExitStack
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,7 +17,8 @@ UNLOGGED = frozenset({"/health", "/ready"})
 
 
 class Logbook:
-    """Puts an ``Access`` into the request's state, for the routes to fill in."""
+    """Puts into the request's state an ``Access``, for the routes to fill in, and ``held``, an exit
+    stack for what is to be given back when the request is over, however it ends."""
 
     def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
         self._app = app
@@ -29,10 +31,11 @@ class Logbook:
         began = time.monotonic()
         given = _client_id(scope)
         access = Access(given or uuid.uuid4().hex, scope["path"], status=499)
-        scope.setdefault("state", {})["access"] = access
-
+        state = scope.setdefault("state", {})
+        state["access"] = access
         try:
-            await self._app(scope, receive, _noting(send, access, given is None))
+            with ExitStack() as state["held"]:
+                await self._app(scope, receive, _noting(send, access, given is None))
         except Exception:
             if access.error is None:
                 access.status, access.error = 500, "internal_error"

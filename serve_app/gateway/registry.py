@@ -12,7 +12,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.adapters.catalog import Catalog
 from serve_app.adapters.commands import Answer, Command, Register
 from serve_app.errors import RegistryUnavailable
-from serve_app.feed import Follower, Tenants, Update
+from serve_app.feed import Follower, Update
 from serve_app.tenancy.keys import Keyring
 from serve_app.tenancy.snapshot import Snapshot
 
@@ -94,17 +94,18 @@ class Registry:
         await self._follower.reached(revision, CATCH_UP_S)
 
     def _heard(self, update: Update) -> None:
-        """Take an update in. The first one a gateway hears is whole and brings the tenants."""
-        before = self.snapshot
-        if not update.entries and update.tenants is None and not update.whole:
+        """Take an update in. The first one a gateway hears is whole."""
+        if not update:
             return
-        known = Catalog() if before is None or update.whole else before.catalog
-        catalog = known.changed(update.entries)
-        if update.tenants is not None:
-            self.snapshot = self._snapshot(update.tenants, catalog)
-        elif before is not None:
-            self.snapshot = Snapshot(before.base, before.keyring, before.tenants, catalog)
-
-    def _snapshot(self, tenants: Tenants, catalog: Catalog) -> Snapshot:
-        keyring = Keyring(tenants.holders, self._pepper)
-        return Snapshot(self._base, keyring, tenants.tenants, catalog)
+        before = self.snapshot
+        if before is None or update.whole:
+            before = Snapshot(self._base, Keyring({}, self._pepper), {}, Catalog())
+        tenants = {**before.tenants, **update.tenants}
+        self.snapshot = Snapshot(
+            before.base,
+            before.keyring.changed(update.keys) if update.keys else before.keyring,
+            {id_: tenant for id_, tenant in tenants.items() if tenant}
+            if update.tenants
+            else before.tenants,
+            before.catalog.changed(update.entries),
+        )

@@ -15,6 +15,7 @@ class Access:
     path: str
     status: int
     tenant: str | None = None
+    key: str | None = None
     adapter: str | None = None
     replica: str | None = None
     placement: str | None = None

@@ -3,6 +3,40 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from serve_app.tenancy.limits import UNLIMITED, Limits
+
+
+class Scope(StrEnum):
+    """What a key may be used for. ``admin`` includes all the others."""
+
+    INFERENCE = "inference"
+    ADAPTERS_MANAGE = "adapters:manage"
+    USAGE_READ = "usage:read"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a tenant, as gateways know it.
+
+    Attributes:
+        id: its public name.
+        expires: unix time in seconds from which it is refused; None if never.
+        limits: of this key alone, beside its tenant's.
+    """
+
+    id: str
+    tenant: str
+    scopes: frozenset[Scope] = frozenset({Scope.INFERENCE})
+    expires: int | None = None
+    limits: Limits = UNLIMITED
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether it may be used for ``scope``."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 def fingerprint(key: str, pepper: bytes) -> bytes:
@@ -19,15 +53,20 @@ def cache_salt(tenant: str, pepper: bytes) -> str:
 
 
 class Keyring:
-    """Which tenant a key belongs to.
+    """Every key by its fingerprint.
 
     The look-up is by HMAC, so neither its time nor a hash collision tells anything of other keys.
     """
 
-    def __init__(self, tenants: Mapping[bytes, str], pepper: bytes) -> None:
-        self._tenants = dict(tenants)
+    def __init__(self, keys: Mapping[bytes, Key], pepper: bytes) -> None:
+        self._keys = keys
         self._pepper = pepper
 
-    def tenant_of(self, key: str) -> str | None:
-        """The tenant's id, or None for a key nobody holds."""
-        return self._tenants.get(fingerprint(key, self._pepper))
+    def find(self, key: str) -> Key | None:
+        """The key, or None if nobody holds it."""
+        return self._keys.get(fingerprint(key, self._pepper))
+
+    def changed(self, changes: Mapping[bytes, Key | None]) -> "Keyring":
+        """A ring with these keys in place of those of the same fingerprints; None takes one out."""
+        keys = {**self._keys, **changes}
+        return Keyring({print_: key for print_, key in keys.items() if key}, self._pepper)

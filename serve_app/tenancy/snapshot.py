@@ -6,11 +6,35 @@ from dataclasses import dataclass
 from serve_app.adapters.catalog import Catalog, Entry
 from serve_app.adapters.names import asked_adapter, public_name
 from serve_app.adapters.version import Version
-from serve_app.errors import InvalidApiKey, ModelNotFound, NoAdapterConfigured
-from serve_app.tenancy.keys import Keyring
+from serve_app.errors import (
+    InvalidApiKey,
+    ModelNotFound,
+    NoAdapterConfigured,
+    PermissionDenied,
+    TenantDisabled,
+)
+from serve_app.tenancy.keys import Key, Keyring, Scope
 from serve_app.tenancy.tenant import Tenant
 
 BEARER = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks: a tenant, by one of its keys."""
+
+    tenant: Tenant
+    key: Key
+
+    def must(self, *scopes: Scope) -> None:
+        """Refuse a key that has none of ``scopes``.
+
+        Raises:
+            PermissionDenied: so.
+        """
+        if not any(map(self.key.allows, scopes)):
+            needed = " or ".join(f"`{scope}`" for scope in scopes)
+            raise PermissionDenied(f"This key has not the scope {needed}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +69,26 @@ class Snapshot:
     tenants: Mapping[str, Tenant]
     catalog: Catalog
 
-    def authenticate(self, authorization: str | None) -> Tenant:
-        """The tenant that holds the bearer key.
+    def authenticate(self, authorization: str | None, now: float) -> Identity:
+        """Who holds the bearer key.
+
+        Args:
+            now: unix time in seconds.
 
         Raises:
-            InvalidApiKey: missing, malformed or unknown.
+            InvalidApiKey: missing or malformed; or unknown, revoked or expired, which look the
+                same and take the same time.
+            TenantDisabled: its tenant is.
         """
         if authorization is None or authorization[: len(BEARER)].lower() != BEARER:
             raise InvalidApiKey("You did not provide an API key: send Authorization: Bearer KEY.")
-        tenant = self.keyring.tenant_of(authorization[len(BEARER) :].strip())
-        if tenant is None:
+        key = self.keyring.find(authorization[len(BEARER) :].strip())
+        tenant = self.tenants.get(key.tenant) if key is not None else None
+        if key is None or tenant is None or (key.expires is not None and key.expires <= now):
             raise InvalidApiKey("Incorrect API key provided.")
-        return self.tenants[tenant]
+        if not tenant.enabled:
+            raise TenantDisabled
+        return Identity(tenant, key)
 
     def resolve(self, tenant: Tenant, model: str | None) -> Target:
         """Which version, or the base, answers ``model`` for this tenant.

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from serve_app.adapters.catalog import Entry
 from serve_app.adapters.commands import Answer, Command
-from serve_app.feed import Tenants, Update
+from serve_app.feed import Update
+from serve_app.tenancy.roll import Roll
 
 
 class FakeStream:
@@ -35,7 +37,7 @@ class FakeControl:
     """Control, over in-memory entries.
 
     Attributes:
-        entries, tenants, current: what there is, and the revision of it.
+        entries, roll, current: what there is, and the revision of it.
         streams: every stream that was opened.
         commands: everything it was asked to do.
         asked: how often it was asked for the revision.
@@ -43,8 +45,8 @@ class FakeControl:
         answer: what ``manage`` does.
     """
 
-    def __init__(self, tenants: Tenants, entries: dict[str, Entry]) -> None:
-        self.tenants = tenants
+    def __init__(self, roll: Roll, entries: dict[str, Entry]) -> None:
+        self.roll = roll
         self.entries = entries
         self.current = 1
         self.streams: list[FakeStream] = []
@@ -81,7 +83,9 @@ class FakeControl:
 
     def _follow(self, tenants: bool) -> FakeStream:
         stream = FakeStream()
-        whole = Update(self.current, True, dict(self.entries), self.tenants if tenants else None)
+        whole = Update(self.current, True, entries=dict(self.entries))
+        if tenants:
+            whole = replace(whole, tenants=self.roll.tenants, keys=self.roll.keys)
         stream.traffic.put_nowait(ConnectionError("away") if self.away else whole)
         self.streams.append(stream)
         return stream

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from serve_app.gateway.exchange import Exchange
 from serve_app.gateway.mailbox import Mailbox
@@ -59,7 +59,9 @@ class ExchangeBench:
     def exchange(self, timeout_s: float = 5, max_bytes: int = 1000) -> Iterator[Exchange]:
         deadline = asyncio.get_running_loop().time() + timeout_s
         call = a_call(a_version(), fleet=self.buses.fleet)
-        with Exchange(call, self.buses, self._handle, deadline, max_bytes) as exchange:  # type: ignore[arg-type]
+        exchange = Exchange(call, self.buses, self._handle, deadline, max_bytes)  # type: ignore[arg-type]
+        exchange.open()
+        with closing(exchange):
             yield exchange
         assert self.buses.open_calls == set(), "a mailbox is left"
         assert self.buses.fleet.outstanding() == 0, "a booking is left"

@@ -10,14 +10,14 @@ import orjson
 from ray.serve._private.http_util import RequestIdMiddleware
 
 from serve_app.adapters.catalog import Catalog, Entry
-from serve_app.feed import Tenants
 from serve_app.gateway.app import create_app
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.registry import Registry
 from serve_app.routing.policy import Delay
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.metrics import GatewayMetrics
-from serve_app.tenancy.keys import Keyring, cache_salt, fingerprint
+from serve_app.tenancy.keys import Key, Keyring, Scope, cache_salt, fingerprint
+from serve_app.tenancy.roll import Roll
 from serve_app.tenancy.snapshot import Snapshot
 from serve_app.tenancy.tenant import EVERY_ADAPTER, Tenant
 from tests.unit.fake_control import FakeControl
@@ -30,7 +30,7 @@ CHAT = "/v1/chat/completions"
 
 
 def _tenant(id_: str, *adapters: str, default: str | None, root: bool = False) -> Tenant:
-    return Tenant(id_, frozenset(adapters), default, root, root, cache_salt(id_, PEPPER))
+    return Tenant(id_, frozenset(adapters), default, root, cache_salt(id_, PEPPER))
 
 
 TENANTS = {
@@ -40,10 +40,15 @@ TENANTS = {
 }
 
 
-def all_tenants() -> Tenants:
-    return Tenants(
+def the_roll() -> Roll:
+    scopes = {ROOT_KEY: frozenset({Scope.ADMIN})}
+    inference = frozenset({Scope.INFERENCE})
+    return Roll(
         tenants={tenant.id: tenant for tenant in TENANTS.values()},
-        holders={fingerprint(key, PEPPER): t.id for key, t in TENANTS.items()},
+        keys={
+            fingerprint(key, PEPPER): Key(f"key-{tenant.id}", tenant.id, scopes.get(key, inference))
+            for key, tenant in TENANTS.items()
+        },
     )
 
 
@@ -52,11 +57,11 @@ def an_entry(adapter: str) -> Entry:
 
 
 def a_snapshot(*adapters: str) -> Snapshot:
-    tenants = all_tenants()
+    roll = the_roll()
     return Snapshot(
         base=BASE,
-        keyring=Keyring(tenants.holders, PEPPER),
-        tenants=tenants.tenants,
+        keyring=Keyring(roll.keys, PEPPER),
+        tenants=roll.tenants,
         catalog=Catalog.of({adapter: an_entry(adapter) for adapter in adapters}),
     )
 
@@ -110,7 +115,7 @@ class Site:
         self.replicas = replicas
         self.metrics = RecordedMetrics()
         self.control = FakeControl(
-            all_tenants(), {name: an_entry(name) for name in ("finance", "legal")}
+            the_roll(), {name: an_entry(name) for name in ("finance", "legal")}
         )
         registry = Registry(self.control, BASE, PEPPER)
         self.gateway = Gateway(replicas, registry, limits, self.metrics)

@@ -10,9 +10,9 @@ from serve_app.adapters.report import Report
 from serve_app.adapters.version import FILES, Version, digest_of
 from serve_app.engine.interface import Stream
 from serve_app.engine.replica import Replica
-from serve_app.feed import Tenants
 from serve_app.routing.messages import BusMessage, Call, News, Subscription
 from serve_app.settings import AppSettings, EngineSettings, RegistrySettings
+from serve_app.tenancy.roll import Roll
 from tests.unit.fake_control import FakeControl
 from tests.unit.fake_engine import FakeEngine, FakeStream
 from tests.unit.fakes import FakeMethod
@@ -42,7 +42,7 @@ class Control(FakeControl):
     """
 
     def __init__(self, **entries: Entry) -> None:
-        super().__init__(Tenants({}, {}), entries)
+        super().__init__(Roll(), entries)
         self.reports: list[Report] = []
         self.content: dict[tuple[str, str], bytes] = {}
         self.reads: list[tuple[str, str]] = []

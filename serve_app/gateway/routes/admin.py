@@ -12,12 +12,15 @@ from serve_app.gateway.fleet_schema import FleetPage
 from serve_app.gateway.routes.dependencies import (
     TheCaller,
     TheGateway,
-    an_admin,
     documented_auth,
+    needs,
 )
+from serve_app.tenancy.keys import Scope
 
 MAX_ADAPTERS = 1000
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[documented_auth, an_admin])
+router = APIRouter(
+    prefix="/admin/v1", tags=["admin"], dependencies=[documented_auth, needs(Scope.ADMIN)]
+)
 
 
 @router.get("/fleet", response_model=FleetPage)

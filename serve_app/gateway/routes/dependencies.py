@@ -1,16 +1,16 @@
 """What routes ask for: the gateway, and who calls."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Request, Response, Security
 from fastapi.security import HTTPBearer
 
 from serve_app.adapters.commands import Actor, Command
-from serve_app.errors import PermissionDenied
 from serve_app.gateway.gateway import Gateway
-from serve_app.tenancy.tenant import Tenant
+from serve_app.tenancy.keys import Scope
+from serve_app.tenancy.snapshot import Identity
 
 bearer = HTTPBearer(auto_error=False, description="A tenant's API key.")
 
@@ -25,16 +25,18 @@ async def gateway(request: Request) -> Gateway:
     return _gateway(request)
 
 
-async def tenant(request: Request) -> Tenant:
+async def identity(request: Request) -> Identity:
     """The caller; 401 if there is none."""
     return _gateway(request).authenticate(request)
 
 
-async def admin(caller: Annotated[Tenant, Depends(tenant)]) -> Tenant:
-    """The caller, if it may manage the application; 403 if not."""
-    if not caller.admin:
-        raise PermissionDenied("This key may not use the admin API.")
-    return caller
+def needs(*scopes: Scope) -> Any:
+    """A dependency: the caller's key has one of ``scopes``; 403 if not."""
+
+    async def check(caller: Annotated[Identity, Depends(identity)]) -> None:
+        caller.must(*scopes)
+
+    return Depends(check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,15 @@ class Caller:
 
 
 TheGateway = Annotated[Gateway, Depends(gateway)]
-TheTenant = Annotated[Tenant, Depends(tenant)]
+TheIdentity = Annotated[Identity, Depends(identity)]
 
 
-async def caller(request: Request, gateway: TheGateway, tenant: TheTenant) -> Caller:
+async def caller(request: Request, gateway: TheGateway, identity: TheIdentity) -> Caller:
     """The tenant that calls, as control knows it."""
-    actor = Actor(tenant.id, tenant.admin, tenant.manages_adapters, tenant.adapters)
-    return Caller(request, gateway, actor)
+    tenant, key = identity.tenant, identity.key
+    admin, manages = key.allows(Scope.ADMIN), key.allows(Scope.ADAPTERS_MANAGE)
+    return Caller(request, gateway, Actor(tenant.id, admin, manages, tenant.adapters))
 
 
 TheCaller = Annotated[Caller, Depends(caller)]
-an_admin = Depends(admin)
 documented_auth = Security(bearer)

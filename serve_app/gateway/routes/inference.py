@@ -4,8 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from serve_app.gateway.routes.dependencies import TheGateway, TheTenant, documented_auth
+from serve_app.gateway.routes.dependencies import TheGateway, TheIdentity, documented_auth, needs
 from serve_app.routing.messages import Operation
+from serve_app.tenancy.keys import Scope
 
 router = APIRouter(tags=["inference"])
 
@@ -21,8 +22,8 @@ _EXAMPLES: dict[Operation, tuple[str, dict[str, Any]]] = {
 
 
 def _add(operation: Operation, path: str, example: dict[str, Any]) -> None:
-    async def answer(request: Request, gateway: TheGateway, tenant: TheTenant) -> Response:
-        return await gateway.answer(request, tenant, operation)
+    async def answer(request: Request, gateway: TheGateway, identity: TheIdentity) -> Response:
+        return await gateway.answer(request, identity, operation)
 
     schema = {"type": "object", "additionalProperties": True, "example": example}
     router.add_api_route(
@@ -32,7 +33,7 @@ def _add(operation: Operation, path: str, example: dict[str, Any]) -> None:
         name=f"create_{operation}",
         summary=f"Answer one {operation} request",
         response_class=Response,
-        dependencies=[documented_auth],
+        dependencies=[documented_auth, needs(Scope.INFERENCE)],
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
         },

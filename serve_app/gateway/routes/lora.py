@@ -20,9 +20,13 @@ from serve_app.adapters.commands import (
     Show,
     ShowVersions,
 )
-from serve_app.gateway.routes.dependencies import TheCaller, documented_auth
+from serve_app.gateway.routes.dependencies import TheCaller, documented_auth, needs
+from serve_app.tenancy.keys import Scope
 
-router = APIRouter(tags=["adapters"], dependencies=[documented_auth])
+router = APIRouter(
+    tags=["adapters"],
+    dependencies=[documented_auth, needs(Scope.INFERENCE, Scope.ADAPTERS_MANAGE)],
+)
 
 MAX_PAGE = 1000
 AdapterName = Annotated[str, Path(description="The adapter's name.", max_length=200)]

@@ -4,24 +4,27 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from serve_app.gateway.routes.dependencies import TheGateway, TheTenant, documented_auth
+from serve_app.gateway.routes.dependencies import TheGateway, TheIdentity, documented_auth, needs
+from serve_app.tenancy.keys import Scope
 from serve_app.tenancy.snapshot import Snapshot, Target
 
-router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[documented_auth])
+router = APIRouter(
+    prefix="/v1/models", tags=["models"], dependencies=[documented_auth, needs(Scope.INFERENCE)]
+)
 
 
 @router.get("")
-async def list_models(gateway: TheGateway, tenant: TheTenant) -> dict[str, Any]:
+async def list_models(gateway: TheGateway, identity: TheIdentity) -> dict[str, Any]:
     """The base if granted, and every adapter the caller may use."""
     snapshot = gateway.known
-    cards = [_card(snapshot, target) for target in snapshot.visible_to(tenant)]
+    cards = [_card(snapshot, target) for target in snapshot.visible_to(identity.tenant)]
     return {"object": "list", "data": cards}
 
 
 @router.get("/{model:path}")
-async def retrieve_model(model: str, gateway: TheGateway, tenant: TheTenant) -> dict[str, Any]:
+async def retrieve_model(model: str, gateway: TheGateway, identity: TheIdentity) -> dict[str, Any]:
     """One model, under any of its spellings."""
-    target = await gateway.resolve(tenant, model)
+    target = await gateway.resolve(identity.tenant, model)
     return _card(gateway.known, target)
 
 

@@ -4,9 +4,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve_app.adapters.commands import Register, Remove
-from serve_app.gateway.routes.dependencies import TheCaller, documented_auth
+from serve_app.gateway.routes.dependencies import TheCaller, documented_auth, needs
+from serve_app.tenancy.keys import Scope
 
-router = APIRouter(tags=["adapters"], dependencies=[documented_auth])
+router = APIRouter(tags=["adapters"], dependencies=[documented_auth, needs(Scope.ADAPTERS_MANAGE)])
 
 
 class LoadBody(BaseModel):

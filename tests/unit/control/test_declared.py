@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from serve_app.adapters.version import CONFIG_FILE, WEIGHTS_FILE
-from serve_app.control.declared import tenants_of
 from serve_app.errors import AdapterRefused, ConfigError
 from serve_app.tenancy.keys import cache_salt, fingerprint
 from tests.unit.control.bench import ACME, ADMIN, PEPPER, Bench, a_directory, code_of, declared
@@ -146,8 +145,10 @@ async def test_too_many_pins_fail_one_by_one(bench: Bench) -> None:
 async def test_tenants_reach_followers_with_keys_as_fingerprints(bench: Bench) -> None:
     updates = bench.control.follow(tenants=True)
     await bench.declare()
-    tenants = (await anext(updates)).tenants
-    assert tenants is not None
-    assert tenants.holders[fingerprint("sk-acme", PEPPER)] == "acme"
-    assert tenants.tenants["acme"].cache_salt == cache_salt("acme", PEPPER)
-    assert "sk-" not in repr(tenants_of(a_directory(), PEPPER))
+    told = await anext(updates)
+    key, tenant = told.keys[fingerprint("sk-acme", PEPPER)], told.tenants["acme"]
+    assert key is not None
+    assert key.tenant == "acme"
+    assert tenant is not None
+    assert tenant.cache_salt == cache_salt("acme", PEPPER)
+    assert "sk-" not in repr(told)

@@ -93,7 +93,7 @@ CASES: dict[str, tuple[Entry | None, Entry | None, Orders]] = {
 def test_orders_when(was: Entry | None, now: Entry | None, expected: Orders, whole: bool) -> None:
     before = Catalog.of({"a": was} if was else {})
     entries: dict[str, Entry | None] = {"a": now} if now or not whole else {}
-    after, ordered = orders(before, Update(2, whole, entries), held=())
+    after, ordered = orders(before, Update(2, whole, entries=entries), held=())
     assert ordered == expected
     assert dict(after.entries) == ({"a": now} if now else {})
 
@@ -101,7 +101,7 @@ def test_orders_when(was: Entry | None, now: Entry | None, expected: Orders, who
 def test_a_stranger_is_retired_when_the_whole_catalog_does_not_know_it() -> None:
     known, stranger = _entry(1, current=1), a_version("b")
     held = [V1.name, stranger.name]
-    _, ordered = orders(Catalog(), Update(1, True, {"a": known}), held)
+    _, ordered = orders(Catalog(), Update(1, True, entries={"a": known}), held)
     assert ordered.retire == {stranger.name}
     assert not ordered.remove
 
@@ -130,7 +130,7 @@ def test_however_it_came_about_what_stands_is_what_the_catalog_says(
     for entry in story:
         whole = data.draw(st.booleans())
         change: dict[str, Entry | None] = {"a": entry} if entry or not whole else {}
-        catalog, ordered = orders(catalog, Update(1, whole, change), ())
+        catalog, ordered = orders(catalog, Update(1, whole, entries=change), ())
         gone = (gone - ordered.restore) | ordered.retire | ordered.remove
         pinned = (pinned - ordered.unpin) | ordered.pin
         waiting = {n: v for n, v in waiting.items() if n not in ordered.forget}

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from contextvars import ContextVar
 
 import pytest
@@ -223,7 +224,9 @@ async def test_news_of_a_lost_bus_do_not_fail_the_retry(
     handle = Slow(R1, R2, answer=answer)
     deadline = asyncio.get_running_loop().time() + 5
     call = a_call(fleet=buses.fleet)
-    with Exchange(call, buses, lambda _: handle, deadline, 1000) as exchange:
+    exchange = Exchange(call, buses, lambda _: handle, deadline, 1000)
+    exchange.open()
+    with closing(exchange):
         answering = asyncio.ensure_future(exchange.whole())
         await until(lambda: len(handle.responses) == 2)
         replicas.lose(handle.routed[0])

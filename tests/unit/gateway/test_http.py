@@ -207,7 +207,7 @@ async def test_a_length_that_is_no_number_is_no_failure_of_the_server(site: Site
 
 
 async def test_a_failure_of_the_server_tells_nothing_of_it(site: Site) -> None:
-    site.gateway.registry.snapshot = replace(a_snapshot(), tenants={})
+    site.gateway.registry.snapshot = replace(a_snapshot(), catalog=None)  # type: ignore[arg-type]
     response = await site.post(messages=[])
     error = _error(response, 500, "internal_error")
     assert error["type"] == "server_error"

@@ -72,6 +72,7 @@ async def test_an_answer_is_one_line_with_who_what_where_and_how_much(
         "path": CHAT,
         "status": 200,
         "tenant": "acme",
+        "key": "key-acme",
         "adapter": a_version("finance").name,
         "replica": site.replicas.routed[0],
         "placement": "home",
@@ -156,7 +157,7 @@ async def test_a_call_that_failed_is_logged_with_where_it_went(
 async def test_a_failure_of_the_server_is_one_line_with_its_status(
     site: Site, log: pytest.LogCaptureFixture
 ) -> None:
-    site.gateway.registry.snapshot = replace(a_snapshot(), tenants={})
+    site.gateway.registry.snapshot = replace(a_snapshot(), catalog=None)  # type: ignore[arg-type]
     response = await site.post()
     line = _line(log)
     assert (line["status"], line["error"]) == (500, "internal_error")

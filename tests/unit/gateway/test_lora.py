@@ -21,7 +21,7 @@ from serve_app.adapters.commands import (
 from serve_app.errors import AdapterRefused
 from tests.unit.fake_gateway import ACME_KEY, ROOT_KEY, Site, a_site
 
-ROOT = Actor("root", admin=True, manages=False, may_use=frozenset("*"))
+ROOT = Actor("root", admin=True, manages=True, may_use=frozenset("*"))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from serve_app.adapters.commands import Actor, Answer, Command, Show
 from serve_app.errors import RegistryUnavailable
 from serve_app.gateway.registry import Registry
 from tests.unit.fake_control import FakeControl
-from tests.unit.fake_gateway import BASE, CHAT, PEPPER, ROOT_KEY, a_site, all_tenants, an_entry
+from tests.unit.fake_gateway import BASE, CHAT, PEPPER, ROOT_KEY, a_site, an_entry, the_roll
 from tests.unit.fakes import until
 
 COMMAND = Show(Actor("root", admin=True), "finance")
@@ -15,7 +15,7 @@ COMMAND = Show(Actor("root", admin=True), "finance")
 
 @pytest.fixture
 def control() -> FakeControl:
-    return FakeControl(all_tenants(), {"finance": an_entry("finance")})
+    return FakeControl(the_roll(), {"finance": an_entry("finance")})
 
 
 @pytest.fixture

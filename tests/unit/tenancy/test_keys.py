@@ -2,32 +2,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.tenancy.keys import Keyring, cache_salt, fingerprint
+from serve_app.tenancy.keys import Key, Keyring, cache_salt, fingerprint
 
 PEPPER = b"pepper"
 
 
 def _ring(*keys: str, pepper: bytes = PEPPER) -> Keyring:
-    return Keyring({fingerprint(key, pepper): f"tenant-of-{key}" for key in keys}, pepper)
+    return Keyring({fingerprint(key, pepper): Key(key, "acme") for key in keys}, pepper)
 
 
 def test_a_key_opens_its_own_tenant() -> None:
     ring = _ring("sk-a", "sk-b")
-    assert ring.tenant_of("sk-a") == "tenant-of-sk-a"
-    assert ring.tenant_of("sk-b") == "tenant-of-sk-b"
+    assert ring.find("sk-a") == Key("sk-a", "acme")
+    assert ring.find("sk-b") == Key("sk-b", "acme")
 
 
 @pytest.mark.parametrize("key", ["", "sk-", "sk-a ", "SK-A", "sk-aa", "sk-\xe4", fingerprint])
 def test_a_key_nobody_holds_opens_nothing(key: object) -> None:
     stored = fingerprint("sk-a", PEPPER).hex()
-    assert _ring("sk-a").tenant_of(stored if callable(key) else str(key)) is None
+    assert _ring("sk-a").find(stored if callable(key) else str(key)) is None
 
 
-def test_a_keyring_is_not_changed_through_the_mapping_it_was_made_of() -> None:
-    tenants = {fingerprint("sk-a", PEPPER): "a"}
-    ring = Keyring(tenants, PEPPER)
-    tenants.clear()
-    assert ring.tenant_of("sk-a") == "a"
+def test_a_key_taken_out_opens_nothing_and_the_ring_before_is_as_it_was() -> None:
+    ring = _ring("sk-a", "sk-b")
+    changed = ring.changed({fingerprint("sk-a", PEPPER): None})
+    assert (changed.find("sk-a"), changed.find("sk-b")) == (None, Key("sk-b", "acme"))
+    assert ring.find("sk-a") == Key("sk-a", "acme")
 
 
 def test_keys_are_worth_nothing_under_another_pepper() -> None:

@@ -1,20 +1,31 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.adapters.catalog import Catalog, Entry
-from serve_app.errors import ApiError, InvalidApiKey, ModelNotFound, NoAdapterConfigured
-from serve_app.tenancy.keys import Keyring, fingerprint
+from serve_app.errors import (
+    ApiError,
+    InvalidApiKey,
+    ModelNotFound,
+    NoAdapterConfigured,
+    PermissionDenied,
+    TenantDisabled,
+)
+from serve_app.tenancy.keys import Key, Keyring, Scope, fingerprint
 from serve_app.tenancy.snapshot import Snapshot, Target
 from serve_app.tenancy.tenant import EVERY_ADAPTER, Tenant
 from tests.unit.fakes import a_version
 
 PEPPER = b"pepper"
 BASE = "demo-llama"
+NOW = 1_800_000_000.0
 
 
 def _tenant(id_: str, *adapters: str, default: str | None = None, base: bool = False) -> Tenant:
-    return Tenant(id_, frozenset(adapters), default, base, admin=False, cache_salt="salt")
+    return Tenant(id_, frozenset(adapters), default, base, cache_salt="salt")
 
 
 BARE = _tenant("bare", "acme")
@@ -30,7 +41,7 @@ ENTRIES = {
 }
 SNAPSHOT = Snapshot(
     base=BASE,
-    keyring=Keyring({fingerprint(f"sk-{t.id}", PEPPER): t.id for t in TENANTS}, PEPPER),
+    keyring=Keyring({fingerprint(f"sk-{t.id}", PEPPER): Key(t.id, t.id) for t in TENANTS}, PEPPER),
     tenants={tenant.id: tenant for tenant in TENANTS},
     catalog=Catalog.of(ENTRIES),
 )
@@ -40,7 +51,7 @@ SNAPSHOT = Snapshot(
     "header", ["Bearer sk-bare", "bearer sk-bare", "BEARER sk-bare", "Bearer   sk-bare "]
 )
 def test_the_holder_of_a_key_is_recognised(header: str) -> None:
-    assert SNAPSHOT.authenticate(header) is BARE
+    assert SNAPSHOT.authenticate(header, NOW).tenant is BARE
 
 
 @pytest.mark.parametrize(
@@ -52,7 +63,7 @@ def test_the_holder_of_a_key_is_recognised(header: str) -> None:
 )
 def test_nobody_else_is(header: str | None) -> None:
     with pytest.raises(InvalidApiKey) as refused:
-        SNAPSHOT.authenticate(header)
+        SNAPSHOT.authenticate(header, NOW)
     assert refused.value.status == 401
     assert refused.value.headers["WWW-Authenticate"] == "Bearer"
 
@@ -60,8 +71,50 @@ def test_nobody_else_is(header: str | None) -> None:
 @given(st.text(max_size=40))
 def test_a_refused_key_is_never_repeated(key: str) -> None:
     with pytest.raises(InvalidApiKey) as refused:
-        SNAPSHOT.authenticate(f"Bearer zq{key}")
+        SNAPSHOT.authenticate(f"Bearer zq{key}", NOW)
     assert f"zq{key}" not in refused.value.message
+
+
+def _with(tenant: Tenant, **key: Any) -> Snapshot:
+    ring = Keyring({fingerprint("sk-x", PEPPER): Key("x", tenant.id, **key)}, PEPPER)
+    return Snapshot(BASE, ring, {tenant.id: tenant}, Catalog())
+
+
+def test_a_key_is_good_until_it_expires_and_then_as_one_nobody_holds() -> None:
+    snapshot = _with(BARE, expires=int(NOW))
+    assert snapshot.authenticate("Bearer sk-x", NOW - 1).key.id == "x"
+    refusals = []
+    for header in ("Bearer sk-x", "Bearer sk-nobody"):
+        with pytest.raises(InvalidApiKey) as refused:
+            snapshot.authenticate(header, NOW)
+        refusals.append((refused.value.envelope(), refused.value.headers))
+    assert refusals[0] == refusals[1]
+
+
+def test_the_key_of_a_tenant_that_is_not_there_is_no_key() -> None:
+    snapshot = Snapshot(BASE, SNAPSHOT.keyring, {}, Catalog())
+    with pytest.raises(InvalidApiKey):
+        snapshot.authenticate("Bearer sk-bare", NOW)
+
+
+def test_a_disabled_tenant_is_told_so() -> None:
+    with pytest.raises(TenantDisabled) as refused:
+        _with(replace(BARE, enabled=False)).authenticate("Bearer sk-x", NOW)
+    assert (refused.value.status, refused.value.code) == (403, "tenant_disabled")
+
+
+def test_a_key_is_for_its_scopes_alone() -> None:
+    reader = _with(BARE, scopes=frozenset({Scope.USAGE_READ})).authenticate("Bearer sk-x", NOW)
+    reader.must(Scope.USAGE_READ)
+    reader.must(Scope.INFERENCE, Scope.USAGE_READ)
+    for scope in (Scope.INFERENCE, Scope.ADAPTERS_MANAGE, Scope.ADMIN):
+        with pytest.raises(PermissionDenied, match=scope.value):
+            reader.must(scope)
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_the_scope_admin_has_all_others_in_it(scope: Scope) -> None:
+    _with(BARE, scopes=frozenset({Scope.ADMIN})).authenticate("Bearer sk-x", NOW).must(scope)
 
 
 RESOLVED = {

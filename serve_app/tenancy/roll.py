@@ -1,0 +1,15 @@
+"""Who may ask: every tenant, and every key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from serve_app.tenancy.keys import Key
+from serve_app.tenancy.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Tenants by id, and their keys by fingerprint."""
+
+    tenants: Mapping[str, Tenant] = field(default_factory=dict)
+    keys: Mapping[bytes, Key] = field(default_factory=dict)
