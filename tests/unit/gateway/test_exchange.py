@@ -2,6 +2,7 @@ import asyncio
 
 import orjson
 import pytest
+from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError
 
 from serve_app.errors import (
@@ -12,7 +13,7 @@ from serve_app.errors import (
 )
 from serve_app.routing.messages import Call, Reply
 from tests.unit.fake_exchange import R1, STREAMED, WHOLE, all_of, hanging, replying
-from tests.unit.fakes import FakeReplicas, a_version, until
+from tests.unit.fakes import FakeReplicas, FakeResponse, a_version, until
 
 BUSY = Reply(503, orjson.dumps(AdapterLoading("no room").envelope()))
 
@@ -97,6 +98,21 @@ async def test_closing_ends_the_call_and_gives_everything_back() -> None:
         await until(lambda: bench.attempts)
         exchange.close()
         assert bench.replicas.responses[0].cancelled
+        assert bench.buses.open_calls == set()
+        assert bench.buses.fleet.outstanding() == 0
+
+
+async def test_a_call_that_ray_cannot_cancel_gives_everything_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cancel(_response: FakeResponse) -> None:
+        raise RayError("the actor died")
+
+    monkeypatch.setattr(FakeResponse, "cancel", cancel)
+    bench = hanging()
+    with bench.exchange() as exchange:
+        await until(lambda: bench.attempts)
+        exchange.close()
         assert bench.buses.open_calls == set()
         assert bench.buses.fleet.outstanding() == 0
 
