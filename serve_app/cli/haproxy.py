@@ -32,6 +32,10 @@ _AT_THE_DOOR = """\
     http-after-response set-header x-request-id %[var(txn.request_id)] \
 if { var(txn.request_id) -m found } !{ res.fhdr(x-request-id) -m found }"""
 
+# With it, HAProxy 2.8 does not see that a client has gone whose request came in two pieces, and its
+# answer is generated for nobody.
+_SPLICED_REQUESTS = ["option", "splice-request"]
+
 _NO_GATEWAY = (
     b'{"error":{"message":"No gateway can answer at the moment; try again.",'
     b'"type":"server_error","param":null,"code":"overloaded"}}'
@@ -63,7 +67,8 @@ def bundled() -> Path:
 
 
 def tuned(config: str) -> str:
-    """Serve's HAProxy configuration, made safe: statistics on loopback only, and clean headers."""
+    """Serve's HAProxy configuration, made safe: statistics on loopback only, clean headers,
+    and clients that go away are seen to."""
     if config.startswith(_TUNED):
         return config
     return "\n".join([_TUNED, *_tuned_lines(config.splitlines()), ""])
@@ -94,7 +99,8 @@ def _tuned_lines(lines: Sequence[str]) -> Iterator[str]:
             section = line.strip()
         if section in ("frontend prometheus", "listen stats"):
             line = line.replace("bind *:", "bind :").replace("bind :", "bind 127.0.0.1:")  # noqa: PLW2901
-        yield line
+        if line.split() != _SPLICED_REQUESTS:
+            yield line
         if section == "frontend http_frontend" and line.split()[:1] == ["bind"]:
             yield _AT_THE_DOOR
 

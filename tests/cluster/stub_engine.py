@@ -8,7 +8,8 @@ Its answer names the adapter and the replica it came from. Fields of the request
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ class StubEngine:
         assert name == "base" or name in self._loaded.values(), f"{name} is not resident"
         if body.get("stream"):
             return StubStream(self, call, name)
-        await asyncio.sleep(body.get("pause_s", 0))
+        with self._run():
+            await asyncio.sleep(body.get("pause_s", 0))
         return Whole(200, json.dumps(self._facts(name)).encode(), Usage(3, 1))
 
     async def load_adapter(self, version: Version, directory: Path, engine_id: int) -> None:
@@ -76,6 +78,14 @@ class StubEngine:
             raise EngineDead("stopped by a request")
 
     def stop(self) -> None: ...
+
+    @contextmanager
+    def _run(self) -> Iterator[None]:
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
 
     def _facts(self, name: str) -> dict[str, Any]:
         return {

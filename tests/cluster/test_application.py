@@ -124,7 +124,9 @@ async def test_a_client_that_goes_away_before_a_whole_answer_stops_it_too(app: R
     async with httpx.AsyncClient(base_url=app.url, timeout=0.5, headers=ADMIN) as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.post("/v1/completions", json={"prompt": "p", "pause_s": 30})
+    await asyncio.sleep(1)
     assert in_flight(app) == 0
+    assert _booked(app) == 0
 
 
 def test_a_fault_in_a_replica_is_a_500_that_tells_nothing(app: RunningApp) -> None:

@@ -16,6 +16,9 @@ defaults
     timeout connect 5s
     timeout client 5s
     timeout server 5s
+    option abortonclose
+    option splice-request
+    option splice-response
     errorfile 502 {folder}/500.http
     errorfile 503 {folder}/500.http
 frontend prometheus
@@ -41,6 +44,13 @@ def test_statistics_are_served_on_loopback_alone(served: str) -> None:
     lines = haproxy.tuned(served).splitlines()
     assert "    bind 127.0.0.1:9101" in lines
     assert "  bind 127.0.0.1:8404" in lines
+
+
+def test_a_client_that_goes_away_is_noticed(served: str) -> None:
+    lines = haproxy.tuned(served).splitlines()
+    assert "    option abortonclose" in lines
+    assert "    option splice-request" not in lines
+    assert "    option splice-response" in lines
 
 
 def test_the_application_listens_where_its_config_says(served: str) -> None:
