@@ -57,6 +57,10 @@ class InvalidRequest(ApiError):
     status, code, type = 400, "invalid_value", INVALID_REQUEST
 
 
+class BodyTooLarge(ApiError):
+    status, code, type = 413, "request_too_large", INVALID_REQUEST
+
+
 class InvalidApiKey(ApiError):
     status, code, type = 401, "invalid_api_key", INVALID_REQUEST
 
@@ -142,14 +146,24 @@ class AdapterNotFound(ApiError):
         )
 
 
-class AdapterConflict(ApiError):
+class NotFound(ApiError):
+    """There is nothing of that name."""
+
+    status, code, type = 404, "not_found", INVALID_REQUEST
+
+
+class Conflict(ApiError):
     """What is asked for does not go together with what there is: asking again will not help."""
 
-    status, code, type = 409, "adapter_conflict", INVALID_REQUEST
+    status, code, type = 409, "conflict", INVALID_REQUEST
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message, code=code)
         self.headers["x-should-retry"] = "false"
+
+
+class AdapterConflict(Conflict):
+    """So of an adapter."""
 
 
 class RegistryUnavailable(ApiError):

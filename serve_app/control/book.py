@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serve_app.adapters.catalog import Entry
+from serve_app.control.account import Account, Issued
 from serve_app.control.adapter import Adapter, State
 from serve_app.control.registration import Registration
 
@@ -19,7 +20,7 @@ HOLDING = (State.STAGED, State.LIVE, State.RETIRING)
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Who did what to which adapter: a line of the audit log."""
+    """Who did what to which adapter, tenant or key: a line of the audit log."""
 
     at: int
     actor: str
@@ -36,16 +37,22 @@ class Change:
     deeds: tuple[Deed, ...]
     adapters: tuple[Adapter, ...] = ()
     registrations: tuple[Registration, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    issued: tuple[Issued, ...] = ()
+    gone_accounts: tuple[str, ...] = ()
+    gone_keys: tuple[Issued, ...] = ()
 
 
 class Book:
-    """Every adapter, alias and latest registration at one revision."""
+    """Every adapter, alias, latest registration, tenant and key at one revision."""
 
     def __init__(
         self,
         revision: int = 0,
         adapters: Iterable[Adapter] = (),
         registrations: Iterable[Registration] = (),
+        accounts: Iterable[Account] = (),
+        issued: Iterable[Issued] = (),
     ) -> None:
         self.revision = revision
         self.adapters: dict[str, Adapter] = {}
@@ -56,6 +63,9 @@ class Book:
         self.gone_at: dict[str, int] = {}
         self.states: Counter[State] = Counter()
         self.last_registration = 0
+        self.accounts = {account.id: account for account in accounts}
+        self.issued: dict[str, Issued] = {}
+        self._issued_to: defaultdict[str, set[str]] = defaultdict(set)
         self._latest: dict[str, Registration] = {}
         self._waiting: defaultdict[str, set[int]] = defaultdict(set)
         self._pinned: dict[str, int] = {}
@@ -64,6 +74,8 @@ class Book:
             self._put(adapter)
         for registration in sorted(registrations, key=lambda r: r.id):
             self._note(registration)
+        for key in issued:
+            self._issue(key)
 
     def take_in(self, change: Change, revision: int) -> dict[str, Entry | None]:
         """Apply a committed change; what it changed of the catalog."""
@@ -71,6 +83,14 @@ class Book:
             self._put(adapter)
         for registration in change.registrations:
             self._note(registration)
+        self.accounts.update((account.id, account) for account in change.accounts)
+        for id_ in change.gone_accounts:
+            self.accounts.pop(id_, None)
+        for issued in change.issued:
+            self._issue(issued)
+        for issued in change.gone_keys:
+            del self.issued[issued.id]
+            self._issued_to[issued.tenant].discard(issued.id)
         self.revision = revision
         return {adapter.name: adapter.entry() for adapter in change.adapters}
 
@@ -86,6 +106,15 @@ class Book:
     def waiting(self, name: str) -> list[Registration]:
         """The adapter's open registrations, in order."""
         return [self.open[number] for number in sorted(self._waiting.get(name, ()))]
+
+    def issued_to(self, tenant: str) -> list[Issued]:
+        """The tenant's keys, good or not, by id."""
+        return [self.issued[id_] for id_ in sorted(self._issued_to.get(tenant, ()))]
+
+    def owned_by(self, tenant: str) -> list[str]:
+        """Adapters of the tenant's that are there or on their way, by name."""
+        mine = (a.name for a in self.adapters.values() if a.owner == tenant)
+        return sorted(name for name in mine if not self.free(name))
 
     def free(self, name: str) -> bool:
         """Whether nothing answers this adapter name and nothing is on its way to it."""
@@ -104,6 +133,10 @@ class Book:
     @property
     def _pinned_total(self) -> int:
         return sum(self._pinned.values())
+
+    def _issue(self, issued: Issued) -> None:
+        self.issued[issued.id] = issued
+        self._issued_to[issued.tenant].add(issued.id)
 
     def _put(self, adapter: Adapter) -> None:
         before = self.adapters.get(adapter.name)

@@ -4,15 +4,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from serve_app.adapters.version import Version
+from serve_app.control.account import Account, Issued
 from serve_app.control.adapter import Adapter, Kept, State
 from serve_app.control.book import Deed
 from serve_app.control.registration import Registration, Step, command_of, to_json
+from serve_app.tenancy.keys import Scope
+from serve_app.tenancy.limits import Limits
 
 Row = Mapping[str, Any]
 
 _COLUMNS = (
     *("name", "owner", "description", "preload", "pin", "declared", "stamp", "terms"),
     *("current", "previous", "last_number", "former", "created", "updated", "removed"),
+)
+
+_ACCOUNT = (
+    *("id", "description", "default_adapter", "base", "enabled", "weight"),
+    *("created", "updated"),
+)
+_ISSUED = (
+    *("id", "tenant", "label", "expires", "created", "created_by", "revoked"),
+    *("rotated_from", "last_used"),
 )
 
 
@@ -50,6 +62,36 @@ def registration_row(registration: Registration) -> dict[str, Any]:
         "created": registration.created,
         "ended": registration.ended,
     }
+
+
+def account_row(account: Account) -> dict[str, Any]:
+    row = {field: getattr(account, field) for field in _ACCOUNT}
+    return {**row, "adapters": sorted(account.adapters), "limits": account.limits.as_dict()}
+
+
+def account_of(row: Row) -> Account:
+    given = {field: row[field] for field in _ACCOUNT}
+    return Account(**given, adapters=frozenset(row["adapters"]), limits=Limits(**row["limits"]))
+
+
+def issued_row(issued: Issued) -> dict[str, Any]:
+    row = {field: getattr(issued, field) for field in _ISSUED}
+    return {
+        **row,
+        "fingerprint": issued.fingerprint.hex(),
+        "scopes": sorted(issued.scopes),
+        "limits": issued.limits.as_dict(),
+    }
+
+
+def issued_of(row: Row) -> Issued:
+    given = {field: row[field] for field in _ISSUED}
+    return Issued(
+        **given,
+        fingerprint=bytes.fromhex(row["fingerprint"]),
+        scopes=frozenset(map(Scope, row["scopes"])),
+        limits=Limits(**row["limits"]),
+    )
 
 
 def deed_row(deed: Deed) -> dict[str, Any]:

@@ -27,7 +27,9 @@ from serve_app.adapters.report import Report
 from serve_app.control.book import Book, Change
 from serve_app.control.broadcast import Broadcast
 from serve_app.control.changes import opening
+from serve_app.control.clerk import Clerk
 from serve_app.control.declared import declarations, must_be_nameable, redeclared, roll_of
+from serve_app.control.enrolment import Enrolment
 from serve_app.control.fleet import Fleet
 from serve_app.control.ledger import Ledger
 from serve_app.control.moves import Move, moved
@@ -39,6 +41,7 @@ from serve_app.control.sweeping import Sweeper
 from serve_app.directory import Directory
 from serve_app.errors import AdapterConflict, ApiError
 from serve_app.feed import Update
+from serve_app.tenancy.commands import TenantCommand
 
 LOGGER = logging.getLogger("ray.serve")
 SWEEP_S = 1.0
@@ -82,7 +85,9 @@ class Control:
         self._times = times
         self._pepper = pepper
         self._broadcast = Broadcast(times.beat_s)
-        self._ledger = Ledger(store, book, self._broadcast)
+        enrolment = Enrolment(pepper)
+        self._ledger = Ledger(store, book, self._broadcast, enrolment)
+        self._clerk = Clerk(self._ledger, enrolment, store, pepper, times.unix)
         self._fleet = Fleet(times.monotonic())
         self._registering = Registering(self._ledger, workshop, rules, times.unix)
         self._reading = Reading(self._ledger, self._fleet, self._registering, store)
@@ -138,7 +143,11 @@ class Control:
         """Take in what a replica holds."""
         self._fleet.hear(report, self._times.monotonic())
 
-    async def manage(self, command: Command) -> Answer:
+    def used(self, keys: dict[str, int]) -> None:
+        """Take in when keys were used last, unix seconds by id."""
+        self._clerk.used(keys)
+
+    async def manage(self, command: Command | TenantCommand) -> Answer:
         """Do what is asked. A refusal is an answer too."""
         try:
             return await self._do(command)
@@ -172,6 +181,7 @@ class Control:
         self._registering.give_up()
         self._registering.resume()
         await self._sweeper.sweep()
+        await self._clerk.sweep()
 
     async def sweep_forever(self, pause_s: float = SWEEP_S) -> None:
         """Sweep every ``pause_s``. Whatever fails is logged, and tried again."""
@@ -201,7 +211,9 @@ class Control:
         await self._registering.close()
         await self._store.close()
 
-    async def _do(self, command: Command) -> Answer:
+    async def _do(self, command: Command | TenantCommand) -> Answer:
+        if isinstance(command, TenantCommand):
+            return await self._clerk.answer(command)
         match command:
             case Register():
                 return await self._register(command)

@@ -15,6 +15,7 @@ from serve_app.control.registration import Declared, Registration, Step, shown_s
 from serve_app.directory import AdapterSettings, Directory, TenantSettings
 from serve_app.errors import ConfigError
 from serve_app.tenancy.keys import Key, Scope, cache_salt, fingerprint
+from serve_app.tenancy.limits import Limits
 from serve_app.tenancy.roll import Roll
 from serve_app.tenancy.tenant import Tenant
 
@@ -48,6 +49,9 @@ def _tenant(declared: TenantSettings, pepper: bytes) -> Tenant:
         default_adapter=declared.default_adapter,
         base=declared.base,
         cache_salt=cache_salt(declared.id, pepper),
+        enabled=declared.enabled,
+        limits=Limits(**declared.limits.model_dump()),
+        weight=declared.weight,
     )
 
 

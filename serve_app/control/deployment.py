@@ -1,6 +1,7 @@
 """The Ray Serve deployment ``control``: one replica, the registry behind methods of its own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -13,11 +14,12 @@ from ray.exceptions import RayError
 from serve_app.adapters.artifacts import Artifacts
 from serve_app.adapters.base import read_base
 from serve_app.adapters.commands import Answer, Command
-from serve_app.adapters.report import Report
+from serve_app.adapters.report import Report as Residences
 from serve_app.adapters.sources import SourceRules
 from serve_app.adapters.staging import Stager
 from serve_app.adapters.version import FILES
 from serve_app.configuration import parse
+from serve_app.control.authority import Authority
 from serve_app.control.control import Control, Times
 from serve_app.control.probing import Canary, Send
 from serve_app.control.registering import Workshop
@@ -28,6 +30,8 @@ from serve_app.feed import Update
 from serve_app.routing.messages import Probe, Reply
 from serve_app.settings import AppSettings, EngineSettings, RegistrySettings
 from serve_app.telemetry.metrics import ControlMetrics
+from serve_app.tenancy.allot import Report, Share, Subject
+from serve_app.tenancy.commands import TenantCommand
 
 CHUNK_BYTES = 1 << 20
 SETTLE_S = 10.0
@@ -57,6 +61,7 @@ class ControlReplica:
             Times(grace_s=settings.registry.grace_s),
             settings.pepper.get_secret_value().encode(),
         )
+        self._authority = Authority(time.monotonic)
         loop = asyncio.get_running_loop()
         self._sweeping = loop.create_task(self._control.sweep_forever())
 
@@ -77,7 +82,7 @@ class ControlReplica:
             outcomes=self._metrics,
         )
 
-    async def manage(self, command: Command) -> Answer:
+    async def manage(self, command: Command | TenantCommand) -> Answer:
         """Do what a gateway asks; refusals are answers too."""
         return await self._control.manage(command)
 
@@ -90,9 +95,13 @@ class ControlReplica:
         """The revision in force."""
         return self._control.revision
 
-    async def report(self, report: Report) -> None:
+    async def report(self, report: Residences) -> None:
         """Take in what a replica holds."""
         self._control.report(report)
+
+    async def share(self, report: Report) -> dict[Subject, Share]:
+        """Divide limits: what a gateway may use of those it has claimed."""
+        return self._authority.share(report)
 
     async def read(self, digest: str, file: str) -> AsyncIterator[bytes]:
         """One of the two files of a content, for replicas on other nodes.
@@ -130,6 +139,7 @@ class ControlReplica:
         if self._sweeping.done():
             raise RuntimeError("the registry is not swept any more")
         book, followers = self._control.book, self._control.followers
+        self._authority.sweep()
         adapters = len(self._control.entries)
         self._metrics.holds(adapters, {s.value: n for s, n in book.states.items()}, followers)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from serve_app.control.book import Book, Change
 from serve_app.control.broadcast import Broadcast
+from serve_app.control.enrolment import Enrolment
 from serve_app.control.store import Store
 from serve_app.feed import Update
 from serve_app.tenancy.roll import Roll
@@ -23,11 +24,13 @@ class Ledger:
         book: what the database said last. Read it; only a ledger changes it.
     """
 
-    def __init__(self, store: Store, book: Book, broadcast: Broadcast) -> None:
+    def __init__(
+        self, store: Store, book: Book, broadcast: Broadcast, enrolment: Enrolment
+    ) -> None:
         self.book = book
         self._store = store
         self._broadcast = broadcast
-        self._declared = Roll()
+        self._enrolment = enrolment
         self._turn = asyncio.Lock()
         self._writes: set[asyncio.Task[int]] = set()
         self._become()
@@ -67,9 +70,13 @@ class Ledger:
                 if change is None:
                     return self.book.revision
                 revision = await writing.save(change, self.book.adapters.get)
-            self._broadcast.tell(Update(revision, entries=self.book.take_in(change, revision)))
-            if declared is not None:
-                self._declared = declared
+            entries = self.book.take_in(change, revision)
+            if declared is None:
+                self._broadcast.tell(
+                    self._enrolment.told(change, Update(revision, entries=entries))
+                )
+            else:
+                self._enrolment.declared = declared
                 self._become()
                 self._broadcast.declared()
         return revision
@@ -81,12 +88,12 @@ class Ledger:
         self._become()
 
     def _become(self) -> None:
-        declared = self._declared
+        roll = self._enrolment.everybody(self.book)
         self._broadcast.become(
             Update(
                 self.book.revision,
                 entries=self.book.entries(),
-                tenants=declared.tenants,
-                keys=declared.keys,
+                tenants=roll.tenants,
+                keys=roll.keys,
             )
         )

@@ -5,6 +5,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -72,6 +73,39 @@ grants = Table(
     Column("adapter", String(63), ForeignKey("adapters.name"), nullable=False),
     Column("tenant", String(63), nullable=False),
     PrimaryKeyConstraint("adapter", "tenant"),
+)
+
+tenants = Table(
+    "tenants",
+    METADATA,
+    Column("id", String(63), primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("adapters", JSON, nullable=False),
+    Column("default_adapter", String(63)),
+    Column("base", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("limits", JSON, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", String(63), nullable=False),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("label", String(255), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("expires", BigInteger),
+    Column("limits", JSON, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("created_by", String(63), nullable=False),
+    Column("revoked", BigInteger),
+    Column("rotated_from", String(32)),
+    Column("last_used", BigInteger),
+    Index("keys_by_tenant", "tenant"),
 )
 
 aliases = Table(

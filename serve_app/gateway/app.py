@@ -16,7 +16,16 @@ from serve_app.gateway.answers import error_response
 from serve_app.gateway.body_limit import BodyLimit
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.logbook import Logbook
-from serve_app.gateway.routes import admin, health, inference, lora, models, vllm_lora
+from serve_app.gateway.routes import (
+    admin,
+    health,
+    inference,
+    keys,
+    lora,
+    models,
+    tenants,
+    vllm_lora,
+)
 from serve_app.telemetry.metrics import GatewayMetrics
 
 LOGGER = logging.getLogger("ray.serve")
@@ -33,7 +42,7 @@ def create_app(gateway: Gateway, metrics: GatewayMetrics, max_body_bytes: int) -
         lifespan=_closing,
     )
     app.state.gateway = gateway
-    for routes in (inference, models, lora, vllm_lora, admin, health):
+    for routes in (inference, models, lora, vllm_lora, admin, tenants, keys, health):
         app.include_router(routes.router)
     app.add_exception_handler(ApiError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)

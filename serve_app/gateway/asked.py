@@ -18,6 +18,7 @@ class Asked:
     """Who asked, and when.
 
     Attributes:
+        headers: what its answer tells of limits.
         held: gives back, when the request is over, all that it holds.
         call: what became of it, once it is governed.
         prefetched_by: the replica that was told of it early, if one was.
@@ -25,6 +26,7 @@ class Asked:
 
     access: Access
     identity: Identity
+    headers: dict[str, str]
     held: ExitStack
     at: float
     call: Call | None
@@ -33,6 +35,7 @@ class Asked:
     def __init__(self, request: Request, identity: Identity) -> None:
         self.access = request.state.access
         self.identity = identity
+        self.headers = {}
         self.held = request.state.held
         self.at = asyncio.get_running_loop().time()
         self.call = None
@@ -57,8 +60,10 @@ class Asked:
         }
 
 
-def headers_of(target: Target, call: Call) -> dict[str, str]:
-    headers = {"x-serve-adapter": target.version.name if target.version else "base"}
+def headers_of(asked: Asked, target: Target, call: Call) -> dict[str, str]:
+    """What an answer's headers say of who answered, where and why, and of the caller's limits."""
+    adapter = target.version.name if target.version else "base"
+    headers = {**asked.headers, "x-serve-adapter": adapter}
     if call.choice is not None:
         headers["x-serve-replica"] = call.choice.replica
         headers["x-serve-placement"] = call.choice.reason.value

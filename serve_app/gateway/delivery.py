@@ -57,7 +57,7 @@ class Delivery:
         return StreamedAnswer(
             exchange,
             first or b"",
-            headers_of(target, exchange.call),
+            headers_of(asked, target, exchange.call),
             self._settings.keep_alive_s,
             lambda: asked.metadata(target),
             ended,
@@ -65,7 +65,7 @@ class Delivery:
 
     def _whole(self, asked: Asked, target: Target, call: Call, reply: Reply) -> Response:
         self._note(asked, call, reply)
-        headers = {**headers_of(target, call), **reply.headers}
+        headers = {**headers_of(asked, target, call), **reply.headers}
         body = reply.body
         if reply.status == 200:
             body = with_metadata(body, asked.metadata(target))

@@ -15,8 +15,10 @@ from serve_app.errors import ApiError, ModelNotFound, Overloaded
 from serve_app.gateway import govern
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.buses import Buses
+from serve_app.gateway.caps import narrowed
 from serve_app.gateway.delivery import Delivery
 from serve_app.gateway.exchange import Exchange
+from serve_app.gateway.limiter import Limiter
 from serve_app.gateway.reading import read
 from serve_app.gateway.registry import Registry
 from serve_app.gateway.turnstile import Turnstile
@@ -30,6 +32,7 @@ from serve_app.tenancy.tenant import Tenant
 
 CACHED = GENERATING | {Operation.EMBEDDING}
 _HANDLES = 4096
+_CAPS = 4096
 
 
 class Gateway:
@@ -56,7 +59,9 @@ class Gateway:
         tuning = Tuning(shed_above_s=settings.max_wait_s)
         self._delivery = Delivery(settings, metrics, self.placements)
         self._buses = Buses(replicas, self.id, tuning, metrics.copied)
+        self._limiter = Limiter(self.id, registry.share, metrics)
         self._turnstile = Turnstile(self._buses.fleet, settings, metrics)
+        self._caps = lru_cache(_CAPS)(partial(narrowed, settings))
         self._handle: Callable[[str], DeploymentHandle] = lru_cache(_HANDLES)(
             lambda key: replicas.options(multiplexed_model_id=key or "base")
         )
@@ -68,6 +73,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Let go of control and of the replicas."""
+        await self._limiter.close()
         await self.registry.close()
         await self._buses.hang_up()
 
@@ -123,20 +129,23 @@ class Gateway:
             ApiError: whatever keeps it from being answered.
         """
         asked = Asked(request, identity)
+        caps = self._caps(identity.tenant.limits, identity.key.limits)
         try:
-            body = govern.parse(await read(request, partial(self._prefetch, asked)))
-            return await self._answer(asked, operation, body)
+            raw = await read(request, caps.max_body_bytes, partial(self._prefetch, asked))
+            return await self._answer(asked, operation, govern.parse(raw), caps)
         finally:
             if asked.prefetched_by is not None:
                 self._metrics.prefetched(asked.prefetched_by == asked.placed_on)
 
-    async def _answer(self, asked: Asked, operation: Operation, body: govern.Body) -> Response:
+    async def _answer(
+        self, asked: Asked, operation: Operation, body: govern.Body, caps: GatewaySettings
+    ) -> Response:
         tenant = asked.tenant
         target = await self.resolve(tenant, govern.model_of(body))
         stream = operation in GENERATING and govern.wants_stream(body)
         governed = govern.govern(
             body,
-            self._settings,
+            caps,
             adapter=target.version is not None,
             cache_salt=tenant.cache_salt if operation in CACHED else None,
         )
@@ -144,6 +153,7 @@ class Gateway:
         call = asked.call = self._call(asked, target, operation, governed)
         if operation in CACHED:
             call.prompt_tokens = govern.prompt_chars(body) // govern.CHARS_A_TOKEN
+        await self._limiter.admit(asked, call)
         await self._turnstile.enter(asked, call)
         exchange = Exchange(
             call, self._buses, self._handle, self._deadline(), self._settings.max_buffer_bytes

@@ -6,6 +6,7 @@ and, once, when a name is unknown here: another gateway may have registered it a
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from ray.serve.handle import DeploymentHandle
 
@@ -13,6 +14,8 @@ from serve_app.adapters.catalog import Catalog
 from serve_app.adapters.commands import Answer, Command, Register
 from serve_app.errors import RegistryUnavailable
 from serve_app.feed import Follower, Update
+from serve_app.tenancy.allot import Report, Share, Subject
+from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Keyring
 from serve_app.tenancy.snapshot import Snapshot
 
@@ -47,7 +50,7 @@ class Registry:
         stream = control.options(stream=True)
         self._follower = Follower(lambda: stream.follow.remote(True), self._heard)
 
-    async def manage(self, command: Command) -> Answer:
+    async def manage(self, command: Command | TenantCommand) -> Answer:
         """What control answers, once the effect can be seen here.
 
         Raises:
@@ -66,6 +69,11 @@ class Registry:
             ) from None
         await self._follower.reached(answer.revision, CATCH_UP_S)
         return answer
+
+    async def share(self, report: Report) -> Mapping[Subject, Share]:
+        """What this gateway may use of limits. It raises whatever Ray does if control is away."""
+        shares: Mapping[Subject, Share] = await self._control.share.remote(report)
+        return shares
 
     async def caught_up(self) -> bool:
         """Whether anything was published that had not reached this gateway, which it now has.

@@ -54,6 +54,11 @@ PANELS = (
         },
     ),
     Panel(
+        "Requests refused by limits",
+        "reqps",
+        {"{{subject}}: {{limit}}": _rate("serve_app_limited_total", "subject, limit")},
+    ),
+    Panel(
         "Placements by reason",
         "reqps",
         {"{{reason}}": _rate("serve_app_placements_total", "reason")},

@@ -72,6 +72,11 @@ class GatewayMetrics:
             "Adapters fetched before their request was whole, and whether it then went there.",
             ("useful",),
         )
+        self._limited = Counter(
+            "serve_app_limited_total",
+            "Requests refused by a limit, of a tenant or a key, and which.",
+            ("subject", "limit"),
+        )
         self._answering = Gauge(
             "serve_app_replicas_answering", "Replicas that have told this gateway that they live."
         )
@@ -127,6 +132,10 @@ class GatewayMetrics:
     def prefetched(self, useful: bool) -> None:
         """A replica was told of an adapter early; ``useful`` if its request then went there."""
         self._prefetches.inc(tags={"useful": "yes" if useful else "no"})
+
+    def limited(self, subject: str, limit: str) -> None:
+        """A request was refused, for its tenant or its key may not use so much now."""
+        self._limited.inc(tags={"subject": subject, "limit": limit})
 
     def replicas(self, answering: int) -> None:
         """So many replicas have told that they live."""

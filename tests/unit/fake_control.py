@@ -1,12 +1,16 @@
 """Handle of the control deployment: publishes what a test tells it to, answers from a script."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 from serve_app.adapters.catalog import Entry
 from serve_app.adapters.commands import Answer, Command
+from serve_app.control.authority import Authority
 from serve_app.feed import Update
+from serve_app.tenancy.allot import Report, Share, Subject
+from serve_app.tenancy.limits import Limits
 from serve_app.tenancy.roll import Roll
 
 
@@ -40,6 +44,8 @@ class FakeControl:
         entries, roll, current: what there is, and the revision of it.
         streams: every stream that was opened.
         commands: everything it was asked to do.
+        authority: the real one, which divides limits.
+        shares: how often it was asked to.
         asked: how often it was asked for the revision.
         away: it raises instead of answering, and streams break as they are opened.
         answer: what ``manage`` does.
@@ -57,6 +63,9 @@ class FakeControl:
         self.follow = _Remote(self._follow)
         self.manage = _Remote(self._manage)
         self.revision = _Remote(self._revision)
+        self.authority = Authority(time.monotonic, learning_s=0)
+        self.shares = 0
+        self.share = _Remote(self._share)
 
     def options(self, *, stream: bool) -> "FakeControl":
         assert stream
@@ -75,6 +84,14 @@ class FakeControl:
     def tell(self, **entries: Entry | None) -> None:
         for stream in self.streams:
             stream.traffic.put_nowait(Update(self.current, entries=entries))
+
+    def limit(self, tenant: str, limits: Limits) -> None:
+        """Give a tenant other limits, and tell every follower."""
+        changed = replace(self.roll.tenants[tenant], limits=limits)
+        self.current += 1
+        self.roll = Roll({**self.roll.tenants, tenant: changed}, self.roll.keys)
+        for stream in self.streams:
+            stream.traffic.put_nowait(Update(self.current, tenants={tenant: changed}))
 
     def breaks(self) -> None:
         """Every stream ends with an error."""
@@ -95,6 +112,12 @@ class FakeControl:
         if self.away:
             raise ConnectionError("away")
         return await self.answer(command)
+
+    async def _share(self, report: Report) -> dict[Subject, Share]:
+        self.shares += 1
+        if self.away:
+            raise ConnectionError("away")
+        return self.authority.share(report)
 
     async def _revision(self) -> int:
         self.asked += 1

@@ -74,6 +74,7 @@ class RecordedMetrics(GatewayMetrics):
         placements: why each call's replica was chosen.
         waits: what each call was expected to wait in all, and did if it was streamed.
         relief: refusals, copies and early fetches, in order.
+        limited_by: what each refusal by a limit was of.
     """
 
     def __init__(self) -> None:
@@ -81,6 +82,7 @@ class RecordedMetrics(GatewayMetrics):
         self.placements: list[str] = []
         self.waits: list[tuple[float, float | None]] = []
         self.relief: list[str] = []
+        self.limited_by: list[tuple[str, str]] = []
 
     def answered(
         self,
@@ -97,6 +99,9 @@ class RecordedMetrics(GatewayMetrics):
 
     def expected(self, delay: Delay, first_byte_s: float | None) -> None:
         self.waits.append((delay.total_s, first_byte_s))
+
+    def limited(self, subject: str, limit: str) -> None:
+        self.limited_by.append((subject, limit))
 
     def shed(self) -> None:
         self.relief.append("shed")

@@ -95,7 +95,10 @@ def test_every_problem_is_told_at_once() -> None:
 
 DIRECTORY_REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no tenants": (_directory(), "tenants"),
-    "a tenant without a key": (_directory(_tenant(keys=[])), "tenants.0.keys"),
+    "a key's file that is not there": (
+        _directory(_tenant(keys=["file:/nowhere/key"])),
+        "tenants.0.keys.0",
+    ),
     "an empty key": (_directory(_tenant(keys=[""])), "tenants.0.keys.0"),
     "a blank key": (_directory(_tenant(keys=[" \t"])), "tenants.0.keys.0"),
     "a key no header can carry": (_directory(_tenant(keys=[f" {KEY}"])), "tenants.0.keys.0"),

@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 
 from serve_app.adapters.commands import Actor, Command
 from serve_app.gateway.gateway import Gateway
+from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Scope
 from serve_app.tenancy.snapshot import Identity
 
@@ -47,7 +48,7 @@ class Caller:
     gateway: Gateway
     actor: Actor
 
-    async def does(self, command: Command) -> Response:
+    async def does(self, command: Command | TenantCommand) -> Response:
         """Control's answer to the command, as HTTP.
 
         Raises:

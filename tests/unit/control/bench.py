@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from serve_app.adapters.commands import (
@@ -220,6 +220,10 @@ class Bench:
         """Reconfigure, and wait until everything declared is live or has failed."""
         await self.control.reconfigure(a_directory(*adapters))
         await self.control.settled()
+
+    async def configure(self, directory: Mapping[str, object]) -> None:
+        """Reconfigure with other tenants than those of the bench."""
+        await self.control.reconfigure(Directory.model_validate(directory))
 
     def report(self, *held: str, replica: str = "r1", revision: int | None = None) -> None:
         """A replica tells what it holds, by the names of versions."""

@@ -30,7 +30,7 @@ async def _read(*pieces: bytes, declared: int | None) -> tuple[bytes, list[str]]
     headers = [] if declared is None else [(b"content-length", str(declared).encode())]
     request = Request({"type": "http", "method": "POST", "headers": headers}, waiting.get)
     early: list[str] = []
-    return await read(request, early.append), early
+    return await read(request, 1000, early.append), early
 
 
 async def test_a_body_in_one_piece_tells_nobody_anything() -> None:
