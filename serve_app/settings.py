@@ -120,6 +120,7 @@ class EngineSettings(Strict):
         }
         options = {
             "enable_lora": True,
+            "enable_prompt_tokens_details": True,
             "max_cpu_loras": 4 * self.max_loras,
             **self.model_dump(exclude=ours, exclude_none=True),
             "served_model_name": [self.base_name],
@@ -205,6 +206,8 @@ class RegistrySettings(Strict):
         keep_versions: how many versions of an adapter are kept to go back to.
         drain_s: requests on a removed adapter that still run after so long are aborted.
         grace_s: content nobody refers to is deleted after so long.
+        usage_requests_days: what each request has used is kept so long.
+        usage_days: sums of it, by the hour, are kept so long.
     """
 
     data_dir: Path = Path(".serve-app")
@@ -219,6 +222,8 @@ class RegistrySettings(Strict):
     keep_versions: int = Field(default=10, ge=1)
     drain_s: float = Field(default=60, ge=0)
     grace_s: float = Field(default=300, ge=0)
+    usage_requests_days: int = Field(default=30, ge=1)
+    usage_days: int = Field(default=400, ge=32)
 
     @property
     def url(self) -> str:
@@ -226,6 +231,11 @@ class RegistrySettings(Strict):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'registry.db'}"
+
+    @property
+    def spool_dir(self) -> Path:
+        """What requests have used, until control has it, by gateway."""
+        return self.data_dir.absolute() / "usage"
 
     @property
     def artifacts_dir(self) -> Path:

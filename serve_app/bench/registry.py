@@ -27,9 +27,10 @@ from serve_app.adapters.catalog import Catalog, Entry
 from serve_app.adapters.commands import Actor, List, Register
 from serve_app.adapters.sources import SourceRules
 from serve_app.adapters.staging import Stager
-from serve_app.control.control import Control, Times
+from serve_app.control.control import Control
 from serve_app.control.registering import Workshop
 from serve_app.control.rules import Rules
+from serve_app.control.times import Times
 from serve_app.tenancy.keys import Keyring
 from serve_app.tenancy.snapshot import Snapshot
 from serve_app.tenancy.tenant import EVERY_ADAPTER, Tenant

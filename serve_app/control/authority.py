@@ -49,11 +49,18 @@ class Authority:
 
     Args:
         clock: seconds that never go back.
+        spent: tokens a subject has spent this day and this month.
         learning_s: what gateways hold is told within so many seconds from now.
     """
 
-    def __init__(self, clock: Callable[[], float], learning_s: float = LEARNING_S) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        spent: Callable[[Subject], tuple[int, int]] = lambda _: (0, 0),
+        learning_s: float = LEARNING_S,
+    ) -> None:
         self._clock = clock
+        self._spent = spent
         self._learnt_at = clock() + learning_s
         self._told: defaultdict[Subject, dict[str, Told]] = defaultdict(dict)
 
@@ -100,6 +107,7 @@ class Authority:
             elsewhere,
             adapters=frozenset().union(*(names for _, names in there)),
             counted=frozenset().union(*(names for id_, names in there if id_ < gateway)),
+            spent=self._spent(subject),
         )
 
     def _allowance(self, claim: Claim, measure: int, others: list[Stake], now: float) -> int:

@@ -5,9 +5,7 @@ Knows nothing of Ray and HTTP. Used from one event loop.
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
 
 from serve_app.adapters.catalog import Entry
 from serve_app.adapters.commands import (
@@ -38,30 +36,18 @@ from serve_app.control.registering import Registering, Workshop
 from serve_app.control.rules import Rules
 from serve_app.control.store import Store
 from serve_app.control.sweeping import Sweeper
+from serve_app.control.times import Times
+from serve_app.control.usage import UsageBook
 from serve_app.directory import Directory
 from serve_app.errors import AdapterConflict, ApiError
 from serve_app.feed import Update
+from serve_app.tenancy.allot import Subject
 from serve_app.tenancy.commands import TenantCommand
+from serve_app.tenancy.usage import Batch, ShowUsage
 
 LOGGER = logging.getLogger("ray.serve")
 SWEEP_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The clocks and pauses of control, in seconds.
-
-    Attributes:
-        unix: the time of day.
-        monotonic: for everything that lasts.
-        grace_s: content nobody refers to is deleted after so long.
-        beat_s: longest silence of a follower's stream.
-    """
-
-    unix: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    grace_s: float = 300
-    beat_s: float = 1.0
+USAGE_SWEEP_S = 60.0
 
 
 class Control:
@@ -88,6 +74,10 @@ class Control:
         enrolment = Enrolment(pepper)
         self._ledger = Ledger(store, book, self._broadcast, enrolment)
         self._clerk = Clerk(self._ledger, enrolment, store, pepper, times.unix)
+        self._usage = UsageBook(
+            store, times.unix, times.requests_days, times.usage_days, self._clerk.used
+        )
+        self._usage_swept_at = times.monotonic()
         self._fleet = Fleet(times.monotonic())
         self._registering = Registering(self._ledger, workshop, rules, times.unix)
         self._reading = Reading(self._ledger, self._fleet, self._registering, store)
@@ -113,6 +103,7 @@ class Control:
         """
         store = await Store.open(url)
         control = Control(store, await store.load(), workshop, rules, times, pepper)
+        await control._usage.load()
         control._registering.resume()
         return control
 
@@ -143,11 +134,19 @@ class Control:
         """Take in what a replica holds."""
         self._fleet.hear(report, self._times.monotonic())
 
-    def used(self, keys: dict[str, int]) -> None:
-        """Take in when keys were used last, unix seconds by id."""
-        self._clerk.used(keys)
+    async def record(self, batch: Batch) -> None:
+        """Write down what requests have used, once however often it comes.
 
-    async def manage(self, command: Command | TenantCommand) -> Answer:
+        Raises:
+            RegistryUnavailable: it was not, or may not have been, written; it may come again.
+        """
+        await self._usage.record(batch)
+
+    def spent(self, subject: Subject) -> tuple[int, int]:
+        """Tokens of a tenant or a key this day and this month, UTC."""
+        return self._usage.spent(subject)
+
+    async def manage(self, command: Command | TenantCommand | ShowUsage) -> Answer:
         """Do what is asked. A refusal is an answer too."""
         try:
             return await self._do(command)
@@ -182,6 +181,10 @@ class Control:
         self._registering.resume()
         await self._sweeper.sweep()
         await self._clerk.sweep()
+        now = self._times.monotonic()
+        if now - self._usage_swept_at >= USAGE_SWEEP_S:
+            self._usage_swept_at = now
+            await self._usage.sweep()
 
     async def sweep_forever(self, pause_s: float = SWEEP_S) -> None:
         """Sweep every ``pause_s``. Whatever fails is logged, and tried again."""
@@ -211,9 +214,11 @@ class Control:
         await self._registering.close()
         await self._store.close()
 
-    async def _do(self, command: Command | TenantCommand) -> Answer:
+    async def _do(self, command: Command | TenantCommand | ShowUsage) -> Answer:
         if isinstance(command, TenantCommand):
             return await self._clerk.answer(command)
+        if isinstance(command, ShowUsage):
+            return await self._usage.answer(command)
         match command:
             case Register():
                 return await self._register(command)

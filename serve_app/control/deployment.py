@@ -20,10 +20,11 @@ from serve_app.adapters.staging import Stager
 from serve_app.adapters.version import FILES
 from serve_app.configuration import parse
 from serve_app.control.authority import Authority
-from serve_app.control.control import Control, Times
+from serve_app.control.control import Control
 from serve_app.control.probing import Canary, Send
 from serve_app.control.registering import Workshop
 from serve_app.control.rules import Rules
+from serve_app.control.times import Times
 from serve_app.directory import Directory
 from serve_app.errors import ReplicaLost
 from serve_app.feed import Update
@@ -32,6 +33,7 @@ from serve_app.settings import AppSettings, EngineSettings, RegistrySettings
 from serve_app.telemetry.metrics import ControlMetrics
 from serve_app.tenancy.allot import Report, Share, Subject
 from serve_app.tenancy.commands import TenantCommand
+from serve_app.tenancy.usage import Batch, ShowUsage
 
 CHUNK_BYTES = 1 << 20
 SETTLE_S = 10.0
@@ -58,10 +60,14 @@ class ControlReplica:
             settings.registry.url,
             await self._workshop(settings, engine),
             rules_of(settings),
-            Times(grace_s=settings.registry.grace_s),
+            Times(
+                grace_s=settings.registry.grace_s,
+                requests_days=settings.registry.usage_requests_days,
+                usage_days=settings.registry.usage_days,
+            ),
             settings.pepper.get_secret_value().encode(),
         )
-        self._authority = Authority(time.monotonic)
+        self._authority = Authority(time.monotonic, self._control.spent)
         loop = asyncio.get_running_loop()
         self._sweeping = loop.create_task(self._control.sweep_forever())
 
@@ -82,7 +88,7 @@ class ControlReplica:
             outcomes=self._metrics,
         )
 
-    async def manage(self, command: Command | TenantCommand) -> Answer:
+    async def manage(self, command: Command | TenantCommand | ShowUsage) -> Answer:
         """Do what a gateway asks; refusals are answers too."""
         return await self._control.manage(command)
 
@@ -98,6 +104,14 @@ class ControlReplica:
     async def report(self, report: Residences) -> None:
         """Take in what a replica holds."""
         self._control.report(report)
+
+    async def record(self, batch: Batch) -> None:
+        """Write down what requests have used, once however often it comes.
+
+        Raises:
+            RegistryUnavailable: it may not have been written; it may come again.
+        """
+        await self._control.record(batch)
 
     async def share(self, report: Report) -> dict[Subject, Share]:
         """Divide limits: what a gateway may use of those it has claimed."""

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
-_COUNTER = BigInteger().with_variant(Integer, "sqlite")
+COUNTER = BigInteger().with_variant(Integer, "sqlite")
 
 meta = Table(
     "meta",
@@ -135,7 +135,7 @@ registrations = Table(
 audit = Table(
     "audit",
     METADATA,
-    Column("id", _COUNTER, primary_key=True),
+    Column("id", COUNTER, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("actor", String(63), nullable=False),
     Column("action", String(32), nullable=False),

@@ -57,7 +57,7 @@ class Store:
         Raises:
             RegistryUnavailable: the database does not answer.
         """
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             found: int = (await connection.execute(select(schema.meta.c.revision))).scalar_one()
         return found
 
@@ -67,7 +67,7 @@ class Store:
         Raises:
             RegistryUnavailable: the database does not answer.
         """
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             found = await connection.execute(select(schema.meta.c.revision))
             return await book_in(connection, found.scalar_one())
 
@@ -83,7 +83,7 @@ class Store:
             query = query.where(table.c.id < after)
         if owner is not None:
             query = query.where(table.c.owner == owner)
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             return await rows_of(connection, query)
 
     async def used(self, keys: Mapping[str, int]) -> None:
@@ -95,12 +95,27 @@ class Store:
         mine = schema.keys.c.id == bindparam("_id")
         statement = update(schema.keys).where(mine).values(last_used=bindparam("_at"))
         rows = [{"_id": id_, "_at": at} for id_, at in keys.items()]
-        with _unavailable():
-            async with self._engine.begin() as connection:
-                await connection.execute(statement, rows)
+        async with self.transaction() as connection:
+            await connection.execute(statement, rows)
 
     @contextlib.asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is no change of the registry's; left without an error, it is durable.
+
+        Raises:
+            RegistryUnavailable: it was not, or may not have been, written.
+        """
+        with _unavailable():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads, and waits for no writer.
+
+        Raises:
+            RegistryUnavailable: the database does not answer.
+        """
         with _unavailable():
             async with self._engine.connect() as connection:
                 yield await connection.execution_options(**{READING: True})

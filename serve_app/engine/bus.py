@@ -8,7 +8,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-from serve_app.routing.messages import BusMessage, News
+from serve_app.engine.interface import Stream
+from serve_app.routing.messages import BusMessage, News, Usage
 
 MAX_MESSAGE_BYTES = 1 << 20
 
@@ -17,10 +18,26 @@ class Channel:
     """Output waiting for one gateway. Used from one event loop."""
 
     def __init__(self) -> None:
+        self._streams: dict[int, Stream] = {}
         self._waiting: dict[int, list[bytes]] = {}
         self._ended: set[int] = set()
         self._bytes = 0
         self._filled = asyncio.Event()
+
+    def begin(self, number: int, stream: Stream) -> None:
+        """The output of a request is to come, and ``stream`` knows what it uses."""
+        self._streams[number] = stream
+
+    def used(self, frames: list[tuple[int, bytes | None]]) -> dict[int, Usage]:
+        """What the requests of these frames have used, if all they have put out is in them."""
+        used: dict[int, Usage] = {}
+        for number, data in frames:
+            stream = self._streams.get(number)
+            if stream is not None and number not in self._waiting:
+                used[number] = stream.usage
+            if data is None:
+                self._streams.pop(number, None)
+        return used
 
     def send(self, number: int, event: bytes) -> None:
         """Queue output of a request."""
@@ -36,6 +53,7 @@ class Channel:
 
     def drop(self, number: int) -> None:
         """Forget a request nobody waits for."""
+        self._streams.pop(number, None)
         self._bytes -= sum(map(len, self._waiting.pop(number, ())))
         self._ended.discard(number)
 
@@ -104,7 +122,8 @@ async def messages(
         await channel.filled(beat_s)
         if not current():
             return
-        yield BusMessage(channel.take(), news())
+        frames = channel.take()
+        yield BusMessage(frames, news(), channel.used(frames))
         await asyncio.sleep(gap_s)
 
 

@@ -23,7 +23,7 @@ class Whole:
 
 
 class Stream(Protocol):
-    """An answer in pieces: finished SSE events. ``usage`` is complete once it is exhausted."""
+    """An answer in pieces: finished SSE events. ``usage`` is what it has used so far."""
 
     @property
     def events(self) -> AsyncGenerator[bytes, None]: ...

@@ -121,15 +121,17 @@ class Replica:
         """Send events as they come. An error before the first of them is a plain refusal."""
         channel = self._channels[call.gateway]
         events = answer.events
-        sent = False
+        channel.begin(call.number, answer)
+        sent, cut = False, None
         try:
             async for event in events:
-                if not is_error_event(event):
-                    channel.send(call.number, event)
-                elif sent:
-                    channel.send(call.number, error_event(self._error_in(event)))
-                else:
-                    return refused(self._error_in(event))
+                if is_error_event(event):
+                    error = self._error_in(event)
+                    if not sent:
+                        channel.drop(call.number)
+                        return refused(error)
+                    event, cut = error_event(error), error.code  # noqa: PLW2901 - ours in its place
+                channel.send(call.number, event)
                 if not sent:
                     self._measures.began(running)
                     sent = True
@@ -140,7 +142,7 @@ class Replica:
             await events.aclose()
         channel.end(call.number)
         self._measures.ended(running, streams=True)
-        return Reply(200, usage=answer.usage, cold_load_s=cold_load_s)
+        return Reply(200, usage=answer.usage, cold_load_s=cold_load_s, cut=cut)
 
     def _error_in(self, event: bytes) -> ApiError:
         """The engine's own error, unless what is wrong is that it is dead."""

@@ -6,23 +6,29 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from serve_app.engine.tally import Tally
 from serve_app.routing.messages import Usage
 
 
 class Events:
-    """A stream of vLLM's as bytes, and its usage when it is over."""
+    """A stream of vLLM's as bytes, and its usage: so far, and as vLLM has it when it is over."""
 
-    def __init__(self, answer: AsyncGenerator[Any, None], http: Request) -> None:
+    def __init__(self, answer: AsyncGenerator[Any, None], http: Request, tally: Tally) -> None:
         self._http = http
+        self._tally = tally
         self._response: Any = None
         self.events: AsyncGenerator[bytes, None] = self._as_bytes(answer)
 
     @property
     def usage(self) -> Usage:
+        final = self._final()
+        return self._tally.usage if final is None else usage_of(final)
+
+    def _final(self) -> Any:
         if self._response is not None:
-            return usage_of(self._response.usage)
+            return self._response.usage
         metadata = getattr(self._http.state, "request_metadata", None)
-        return usage_of(getattr(metadata, "final_usage_info", None))
+        return getattr(metadata, "final_usage_info", None)
 
     async def _as_bytes(self, answer: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
         try:
@@ -48,4 +54,12 @@ def usage_of(usage: Any) -> Usage:
         return Usage()
     prompt = getattr(usage, "prompt_tokens", None) or getattr(usage, "input_tokens", None)
     completion = getattr(usage, "completion_tokens", None) or getattr(usage, "output_tokens", None)
-    return Usage(prompt or 0, completion or 0)
+    return Usage(prompt or 0, completion or 0, _cached(usage) or 0)
+
+
+def _cached(usage: Any) -> int | None:
+    for field in ("prompt_tokens_details", "input_tokens_details"):
+        details = getattr(usage, field, None)
+        if details is not None:
+            return getattr(details, "cached_tokens", None)
+    return None

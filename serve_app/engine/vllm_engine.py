@@ -34,6 +34,7 @@ from serve_app.adapters.names import public_name
 from serve_app.adapters.version import Version
 from serve_app.engine.interface import EngineDead, EngineLoad, Stream, Whole
 from serve_app.engine.refusals import from_vllm
+from serve_app.engine.tally import TALLY, Tally, counted
 from serve_app.engine.vllm_answers import Events, usage_of
 from serve_app.errors import AdapterRefused, ApiError, ConfigError, InvalidRequest, NotSupported
 from serve_app.routing.messages import Call, Operation
@@ -86,6 +87,7 @@ class VllmEngine:
         self._llm = AsyncLLM.from_vllm_config(
             config, stat_loggers=[self._stat_logger], disable_log_stats=True
         )
+        self._llm.generate = counted(self._llm.generate)
         state = State()
         tasks = await self._llm.get_supported_tasks()
         await init_app_state(self._llm, state, self._args, tasks)
@@ -99,7 +101,8 @@ class VllmEngine:
         if handler is None:
             raise NotSupported(f"The base model does not support {call.operation} requests.")
         request = self._request(call)
-        http = _request_for(call)
+        http, tally = _request_for(call), Tally()
+        TALLY.set(tally)
         try:
             answer = await handler(request, http)
         except EngineDeadError as error:
@@ -109,7 +112,7 @@ class VllmEngine:
         if isinstance(answer, ErrorResponse):
             raise self._refusal(answer)
         if isinstance(answer, AsyncGenerator):
-            return Events(answer, http)
+            return Events(answer, http, tally)
         body = answer.model_dump_json(by_alias=call.operation is Operation.RESPONSE)
         return Whole(200, body.encode(), usage_of(getattr(answer, "usage", None)))
 

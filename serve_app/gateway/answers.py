@@ -109,7 +109,7 @@ class StreamedAnswer(Response):
         if reply is not None and reply.status != 200:
             await self._send_error(send, reply.body)
             return error_code(reply)
-        return None
+        return reply.cut if reply is not None else None
 
     async def _send_error(self, send: Send, envelope: bytes) -> None:
         event = b"data: " + envelope + b"\n\n" + DONE

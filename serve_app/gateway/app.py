@@ -24,6 +24,7 @@ from serve_app.gateway.routes import (
     lora,
     models,
     tenants,
+    usage,
     vllm_lora,
 )
 from serve_app.telemetry.metrics import GatewayMetrics
@@ -42,14 +43,14 @@ def create_app(gateway: Gateway, metrics: GatewayMetrics, max_body_bytes: int) -
         lifespan=_closing,
     )
     app.state.gateway = gateway
-    for routes in (inference, models, lora, vllm_lora, admin, tenants, keys, health):
+    for routes in (inference, models, lora, vllm_lora, admin, tenants, keys, usage, health):
         app.include_router(routes.router)
     app.add_exception_handler(ApiError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail)
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
-    app.add_middleware(Logbook, metrics=metrics)
+    app.add_middleware(Logbook, metrics=metrics, note=gateway.meter.note)
     return app
 
 

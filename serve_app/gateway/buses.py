@@ -140,6 +140,10 @@ class Buses:
             entry = self._mailboxes.get(number)
             if entry is not None:
                 entry[1].put(data)
+        for number, usage in message.used.items():
+            entry = self._mailboxes.get(number)
+            if entry is not None:
+                entry[1].uses(usage)
 
     def _lost(self, replica: str) -> None:
         self.fleet.doubt(replica)

@@ -6,7 +6,7 @@ from serve_app.errors import ApiError
 from serve_app.gateway.answers import StreamedAnswer, error_code, with_metadata
 from serve_app.gateway.asked import Asked, headers_of
 from serve_app.gateway.exchange import Exchange
-from serve_app.routing.messages import Call, Reply
+from serve_app.routing.messages import Reply
 from serve_app.routing.placements import Placements
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.metrics import GatewayMetrics
@@ -39,20 +39,20 @@ class Delivery:
             reply = await exchange.whole()
             exchange.close()
         except ApiError:
-            self._note(asked, exchange.call, None)
+            self._note(asked, exchange)
             raise
-        return self._whole(asked, target, exchange.call, reply)
+        return self._whole(asked, target, exchange, reply)
 
     async def _stream(self, asked: Asked, target: Target, exchange: Exchange) -> Response:
         """The status line waits for the first output, so that errors can still be statuses."""
         first = await exchange.next(self._settings.head_hold_s)
         if first is None and exchange.reply is not None and not exchange.reply.streamed:
             exchange.close()
-            return self._whole(asked, target, exchange.call, exchange.reply)
+            return self._whole(asked, target, exchange, exchange.reply)
 
         def ended(cut: str | None) -> None:
             asked.access.error = cut
-            self._note(asked, exchange.call, exchange.reply)
+            self._note(asked, exchange)
 
         return StreamedAnswer(
             exchange,
@@ -63,9 +63,9 @@ class Delivery:
             ended,
         )
 
-    def _whole(self, asked: Asked, target: Target, call: Call, reply: Reply) -> Response:
-        self._note(asked, call, reply)
-        headers = {**headers_of(asked, target, call), **reply.headers}
+    def _whole(self, asked: Asked, target: Target, exchange: Exchange, reply: Reply) -> Response:
+        self._note(asked, exchange)
+        headers = {**headers_of(asked, target, exchange.call), **reply.headers}
         body = reply.body
         if reply.status == 200:
             body = with_metadata(body, asked.metadata(target))
@@ -73,14 +73,14 @@ class Delivery:
             asked.access.error = error_code(reply)
         return Response(body, reply.status, headers, "application/json")
 
-    def _note(self, asked: Asked, call: Call, reply: Reply | None) -> None:
+    def _note(self, asked: Asked, exchange: Exchange) -> None:
         """Write down where the call went and what it cost."""
-        access = asked.access
+        access, call, usage = asked.access, exchange.call, exchange.usage
+        access.prompt_tokens = usage.prompt_tokens
+        access.completion_tokens = usage.completion_tokens
+        access.cached_tokens = usage.cached_tokens
         if call.choice is not None:
             access.replica, access.placement = call.choice.replica, call.choice.reason.value
             self._metrics.placed(call.choice.reason.value)
             self._metrics.expected(call.choice.delay, access.first_byte_s)
-            self._placements.note(access.adapter, call.choice, reply, access)
-        if reply is not None:
-            access.prompt_tokens = reply.usage.prompt_tokens
-            access.completion_tokens = reply.usage.completion_tokens
+            self._placements.note(access.adapter, call.choice, exchange.reply, access)

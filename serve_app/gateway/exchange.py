@@ -16,7 +16,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.errors import ClientTooSlow, DeadlineExceeded, Overloaded, Refused, ReplicaLost
 from serve_app.gateway.buses import Buses
 from serve_app.gateway.mailbox import BusLost, TooSlow
-from serve_app.routing.messages import Call, Reply
+from serve_app.routing.messages import Call, Reply, Usage
 
 LOGGER = logging.getLogger("ray.serve")
 ATTEMPTS = 2
@@ -53,6 +53,11 @@ class Exchange:
         self._attempts_left = ATTEMPTS
         self._started = False
         self._complete_by = float("inf")
+
+    @property
+    def usage(self) -> Usage:
+        """What the call has used: as it ended, else what came of it before it was cut."""
+        return self._mailbox.used if self.reply is None else self.reply.usage
 
     def open(self) -> None:
         """Send the call on its way."""

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -19,6 +20,7 @@ from serve_app.gateway.caps import narrowed
 from serve_app.gateway.delivery import Delivery
 from serve_app.gateway.exchange import Exchange
 from serve_app.gateway.limiter import Limiter
+from serve_app.gateway.meter import Meter
 from serve_app.gateway.reading import read
 from serve_app.gateway.registry import Registry
 from serve_app.gateway.turnstile import Turnstile
@@ -42,6 +44,7 @@ class Gateway:
         replicas: handle of the engine deployment.
         registry: what control has published.
         settings: what one request may ask for, and for how long.
+        spool_dir: where what requests have used waits for control.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Gateway:
         registry: Registry,
         settings: GatewaySettings,
         metrics: GatewayMetrics,
+        spool_dir: Path,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.registry = registry
@@ -59,6 +63,7 @@ class Gateway:
         tuning = Tuning(shed_above_s=settings.max_wait_s)
         self._delivery = Delivery(settings, metrics, self.placements)
         self._buses = Buses(replicas, self.id, tuning, metrics.copied)
+        self.meter = Meter(self.id, spool_dir, registry.record, metrics)
         self._limiter = Limiter(self.id, registry.share, metrics)
         self._turnstile = Turnstile(self._buses.fleet, settings, metrics)
         self._caps = lru_cache(_CAPS)(partial(narrowed, settings))
@@ -74,6 +79,7 @@ class Gateway:
     async def close(self) -> None:
         """Let go of control and of the replicas."""
         await self._limiter.close()
+        await self.meter.close()
         await self.registry.close()
         await self._buses.hang_up()
 
@@ -129,6 +135,7 @@ class Gateway:
             ApiError: whatever keeps it from being answered.
         """
         asked = Asked(request, identity)
+        asked.access.operation = operation.value
         caps = self._caps(identity.tenant.limits, identity.key.limits)
         try:
             raw = await read(request, caps.max_body_bytes, partial(self._prefetch, asked))
@@ -149,7 +156,9 @@ class Gateway:
             adapter=target.version is not None,
             cache_salt=tenant.cache_salt if operation in CACHED else None,
         )
-        asked.access.adapter = target.version.name if target.version else None
+        if target.version is not None:
+            asked.access.adapter = target.version.name
+            asked.access.version = target.version.number
         call = asked.call = self._call(asked, target, operation, governed)
         if operation in CACHED:
             call.prompt_tokens = govern.prompt_chars(body) // govern.CHARS_A_TOKEN

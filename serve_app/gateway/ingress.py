@@ -21,7 +21,8 @@ class Ingress:
         registry = Registry(control, settings.engine.base_name, pepper)
         self._max_body_bytes = settings.gateway.max_body_bytes
         self._metrics = GatewayMetrics()
-        self._gateway = Gateway(replicas, registry, settings.gateway, self._metrics)
+        spool_dir = settings.registry.spool_dir
+        self._gateway = Gateway(replicas, registry, settings.gateway, self._metrics, spool_dir)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._gateway, self._metrics, self._max_body_bytes)

@@ -8,13 +8,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.too_many import limited, standing
 from serve_app.routing.messages import Call
 from serve_app.telemetry.metrics import GatewayMetrics
-from serve_app.tenancy.allot import MEASURES, Report, Share, Subject, shared_limits
+from serve_app.tenancy.allot import (
+    BUDGETS,
+    MEASURES,
+    Report,
+    Share,
+    Subject,
+    is_limited,
+    shared_limits,
+)
 from serve_app.tenancy.limits import UNLIMITED, Limits
 from serve_app.tenancy.snapshot import Identity
 from serve_app.tenancy.tally import Ask, Short, Tally
@@ -103,8 +110,8 @@ class Limiter:
                 return
             subject, tally, short = found
             if short.never or not short.here or now >= until:
-                self._metrics.limited(subject[0], MEASURES[short.measure])
-                raise limited(subject, short, ask, standing([tally], now))
+                self._metrics.limited(subject[0], (*MEASURES, *BUDGETS)[short.measure])
+                raise limited(subject, short, ask, standing([tally], now), time.time())
             await self._next_round(until - now)
 
     async def _next_round(self, within_s: float) -> None:
@@ -119,7 +126,7 @@ class Limiter:
             ("tenant", identity.tenant.id, identity.tenant.limits),
             ("key", identity.key.id, identity.key.limits),
         ):
-            if limits is not UNLIMITED and any(n is not None for n in shared_limits(limits)):
+            if limits is not UNLIMITED and is_limited(limits):
                 found.append(((kind, id_), self._tally((kind, id_), limits)))
         return found
 
@@ -178,7 +185,7 @@ class Limiter:
             tally = self._tallies.get(subject)
             if tally is None:
                 continue
-            if share.allowance == tally.share.allowance:
+            if tally.share is not None and share.allowance == tally.share.allowance:
                 self._said[subject] = (now, news[subject])
             tally.share = share
 
@@ -189,14 +196,12 @@ class Limiter:
     def _go_on(self) -> None:
         """Without control: what was given goes on; who was given nothing has a part."""
         for tally in self._tallies.values():
-            if tally.share == Share():
+            if tally.share is None:
                 requests, tokens, concurrent, adapters = (
                     0 if limit is None else min(limit, 1 + limit // FIRST_PART)
                     for limit in shared_limits(tally.limits)
                 )
-                tally.share = replace(
-                    tally.share, allowance=(requests, tokens, concurrent, adapters)
-                )
+                tally.share = Share((requests, tokens, concurrent, adapters))
 
 
 _COUNTS = ("max_completion_tokens", "max_tokens", "max_output_tokens")

@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from starlette.datastructures import MutableHeaders
@@ -20,9 +21,12 @@ class Logbook:
     """Puts into the request's state an ``Access``, for the routes to fill in, and ``held``, an exit
     stack for what is to be given back when the request is over, however it ends."""
 
-    def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: GatewayMetrics, note: Callable[[Access], None]
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,11 +51,13 @@ class Logbook:
 
     def _record(self, access: Access) -> None:
         access_log.write(access)
+        self._note(access)
         self._metrics.answered(
             access.tenant,
             access.outcome,
             access.prompt_tokens,
             access.completion_tokens,
+            access.cached_tokens,
             access.first_byte_s if access.status == 200 else None,
         )
 

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from serve_app.routing.messages import NO_USAGE, Usage
+
 
 class BusLost(Exception):
     """The bus that fed this mailbox broke."""
@@ -14,14 +16,24 @@ class TooSlow(Exception):
 
 @dataclass(slots=True)
 class Mailbox:
-    """Bytes that arrived and were not read yet, at most ``max_bytes``."""
+    """Bytes that arrived and were not read yet, at most ``max_bytes``.
+
+    Attributes:
+        used: what the output that was taken has used.
+    """
 
     max_bytes: int
+    used: Usage = NO_USAGE
+    _used_by_all: Usage = NO_USAGE
     _waiting: list[bytes] = field(default_factory=list)
     _bytes: int = 0
     _ended: bool = False
     _error: Exception | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def uses(self, usage: Usage) -> None:
+        """All the output that was put here has used so much."""
+        self._used_by_all = usage
 
     def put(self, data: bytes | None) -> None:
         """Add output; None ends it."""
@@ -57,6 +69,7 @@ class Mailbox:
             BusLost, TooSlow: the output is incomplete.
         """
         self._news.clear()
+        self.used = self._used_by_all
         if self._waiting:
             data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
             self._waiting.clear()

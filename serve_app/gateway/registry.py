@@ -18,6 +18,7 @@ from serve_app.tenancy.allot import Report, Share, Subject
 from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Keyring
 from serve_app.tenancy.snapshot import Snapshot
+from serve_app.tenancy.usage import Batch, ShowUsage
 
 LOGGER = logging.getLogger("ray.serve")
 ANSWER_S = 15.0
@@ -50,7 +51,7 @@ class Registry:
         stream = control.options(stream=True)
         self._follower = Follower(lambda: stream.follow.remote(True), self._heard)
 
-    async def manage(self, command: Command | TenantCommand) -> Answer:
+    async def manage(self, command: Command | TenantCommand | ShowUsage) -> Answer:
         """What control answers, once the effect can be seen here.
 
         Raises:
@@ -69,6 +70,10 @@ class Registry:
             ) from None
         await self._follower.reached(answer.revision, CATCH_UP_S)
         return answer
+
+    async def record(self, batch: Batch) -> None:
+        """Have control write a batch down. It raises whatever Ray does if that was not done."""
+        await self._control.record.remote(batch)
 
     async def share(self, report: Report) -> Mapping[Subject, Share]:
         """What this gateway may use of limits. It raises whatever Ray does if control is away."""

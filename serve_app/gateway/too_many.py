@@ -1,19 +1,25 @@
 """What clients are told of limits: a refusal, and how they stand. Pure."""
 
+from calendar import monthrange
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
-from serve_app.errors import TooManyRequests
-from serve_app.tenancy.allot import REQUESTS, TOKENS, Subject, shared_limits
+from serve_app.errors import QuotaExceeded, TooManyRequests
+from serve_app.tenancy.allot import DAY, MONTH, REQUESTS, TOKENS, Subject, shared_limits
 from serve_app.tenancy.tally import Ask, Short, Tally
 
 _WHAT = ("requests per minute", "tokens per minute", "requests at a time", "adapters at a time")
 _HEADERS = ((REQUESTS, "requests"), (TOKENS, "tokens"))
 
 
-def limited(subject: Subject, short: Short, ask: Ask, headers: dict[str, str]) -> TooManyRequests:
+def limited(
+    subject: Subject, short: Short, ask: Ask, headers: dict[str, str], unix: float
+) -> TooManyRequests | QuotaExceeded:
     """The 429 of a request that is kept out: what, how much is left, and when to come again."""
     kind, id_ = subject
+    if short.measure in (DAY, MONTH):
+        return _spent(f"{kind} `{id_}`", short, unix)
     needs = ask.tokens if short.measure == TOKENS else 1
     after_s = max(1, ceil(short.after_s))
     of = f"{kind} `{id_}` may use {short.limit} {_WHAT[short.measure]}"
@@ -28,6 +34,18 @@ def limited(subject: Subject, short: Short, ask: Ask, headers: dict[str, str]) -
         )
     error.type = "tokens" if short.measure == TOKENS else "requests"
     error.headers |= headers
+    return error
+
+
+def _spent(who: str, short: Short, unix: float) -> QuotaExceeded:
+    day = datetime.fromtimestamp(unix, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    is_day = short.measure == DAY
+    anew = day + timedelta(days=1 if is_day else monthrange(day.year, day.month)[1] - day.day + 1)
+    error = QuotaExceeded(
+        f"The {who} has spent its {short.limit} tokens per {'day' if is_day else 'month'}; "
+        f"they begin anew at {anew:%Y-%m-%d} 00:00 UTC. The operator of this service can raise it."
+    )
+    error.headers["Retry-After"] = str(ceil(anew.timestamp() - unix))
     return error
 
 

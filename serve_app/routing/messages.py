@@ -93,10 +93,14 @@ class Placer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer."""
+    """Tokens of one answer; ``cached_tokens`` are those of the prompt's that were not computed."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+NO_USAGE = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +113,16 @@ class Reply:
         cold_load_s: seconds this call waited for its adapter, None if it was resident.
         retryable: nothing reached the client and another replica may do better.
         headers: response headers of a refusal.
+        cut: code of the error event that ended a streamed answer before its time.
     """
 
     status: int
     body: bytes = b""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     cold_load_s: float | None = None
     retryable: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    cut: str | None = None
 
     @property
     def streamed(self) -> bool:
@@ -168,10 +174,12 @@ class BusMessage:
     Attributes:
         frames: finished SSE bytes by call number; None ends a request.
         news: the replica's state, when there is any.
+        used: what requests with output in this message have used so far, by call number.
     """
 
     frames: list[tuple[int, bytes | None]]
     news: News | None
+    used: Mapping[int, Usage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,13 @@ class Access:
     status: int
     tenant: str | None = None
     key: str | None = None
+    operation: str | None = None
     adapter: str | None = None
+    version: int | None = None
     replica: str | None = None
     placement: str | None = None
     prompt_tokens: int = 0
+    cached_tokens: int = 0
     completion_tokens: int = 0
     first_byte_s: float | None = None
     duration_s: float = 0.0

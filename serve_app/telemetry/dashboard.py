@@ -59,6 +59,14 @@ PANELS = (
         {"{{subject}}: {{limit}}": _rate("serve_app_limited_total", "subject, limit")},
     ),
     Panel(
+        "Records of usage",
+        "short",
+        {
+            "{{fate}}": _rate("serve_app_usage_records_total", "fate"),
+            "wait on disk": "sum(ray_serve_app_usage_spooled_records)",
+        },
+    ),
+    Panel(
         "Placements by reason",
         "reqps",
         {"{{reason}}": _rate("serve_app_placements_total", "reason")},

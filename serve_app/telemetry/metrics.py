@@ -72,6 +72,14 @@ class GatewayMetrics:
             "Adapters fetched before their request was whole, and whether it then went there.",
             ("useful",),
         )
+        self._usage = Counter(
+            "serve_app_usage_records_total",
+            "Records of usage: those control has, and those that were lost.",
+            ("fate",),
+        )
+        self._spooled = Gauge(
+            "serve_app_usage_spooled_records", "Records of usage that wait for control on disk."
+        )
         self._limited = Counter(
             "serve_app_limited_total",
             "Requests refused by a limit, of a tenant or a key, and which.",
@@ -87,12 +95,17 @@ class GatewayMetrics:
         outcome: str,
         prompt_tokens: int = 0,
         completion_tokens: int = 0,
+        cached_tokens: int = 0,
         first_byte_s: float | None = None,
     ) -> None:
         """One request is over."""
         label = self._tenants.label(tenant) if tenant else "none"
         self._requests.inc(tags={"tenant": label, "outcome": outcome})
-        for kind, tokens in (("prompt", prompt_tokens), ("completion", completion_tokens)):
+        for kind, tokens in (
+            ("prompt", prompt_tokens),
+            ("completion", completion_tokens),
+            ("cached", cached_tokens),
+        ):
             if tokens:
                 self._tokens.inc(tokens, tags={"tenant": label, "kind": kind})
         if first_byte_s is not None:
@@ -132,6 +145,19 @@ class GatewayMetrics:
     def prefetched(self, useful: bool) -> None:
         """A replica was told of an adapter early; ``useful`` if its request then went there."""
         self._prefetches.inc(tags={"useful": "yes" if useful else "no"})
+
+    def recorded(self, records: int) -> None:
+        """Control has written down so many records of usage."""
+        self._usage.inc(records, tags={"fate": "recorded"})
+        self._spooled.set(0)
+
+    def usage_lost(self, records: int) -> None:
+        """So many records of usage could be kept nowhere."""
+        self._usage.inc(records, tags={"fate": "lost"})
+
+    def spooled(self, records: int) -> None:
+        """So many records of usage wait on disk."""
+        self._spooled.set(records)
 
     def limited(self, subject: str, limit: str) -> None:
         """A request was refused, for its tenant or its key may not use so much now."""

@@ -11,6 +11,9 @@ from serve_app.tenancy.limits import Limits
 
 REQUESTS, TOKENS, CONCURRENT, ADAPTERS = range(4)
 MEASURES = ("requests", "tokens", "concurrent requests", "adapters")
+DAY, MONTH = range(4, 6)
+BUDGETS = ("tokens per day", "tokens per month")
+"""What is not divided: a budget is large, and reckoned by what is recorded."""
 Amounts = tuple[int, int, int, int]
 NOTHING: Amounts = (0, 0, 0, 0)
 
@@ -23,6 +26,16 @@ def shared_limits(limits: Limits) -> tuple[int | None, ...]:
         limits.concurrent_requests,
         limits.concurrent_adapters,
     )
+
+
+def budgets(limits: Limits) -> tuple[int | None, ...]:
+    """Tokens per day and per month."""
+    return limits.tokens_per_day, limits.tokens_per_month
+
+
+def is_limited(limits: Limits) -> bool:
+    """Whether anything but single requests is."""
+    return any(limit is not None for limit in (*shared_limits(limits), *budgets(limits)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +66,14 @@ class Share:
         elsewhere: what other gateways said they use.
         adapters: in flight on other gateways, and so no further ones here.
         counted: those of them that are counted there, and so not here.
+        spent: tokens recorded this day and this month, UTC.
     """
 
     allowance: Amounts = NOTHING
     elsewhere: Amounts = NOTHING
     adapters: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
+    spent: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

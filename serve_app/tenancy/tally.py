@@ -1,6 +1,6 @@
 """What one gateway has let one tenant, or one key, use, and what it may still let it. Pure."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from serve_app.tenancy.allot import (
@@ -13,6 +13,7 @@ from serve_app.tenancy.allot import (
     Amounts,
     Claim,
     Share,
+    budgets,
     shared_limits,
 )
 from serve_app.tenancy.limits import Limits
@@ -20,6 +21,9 @@ from serve_app.tenancy.window import Window
 
 LATE_S = 1.0
 """What was wanted counts less by half after so long."""
+
+RECORD_S = 3.0
+"""What was used is recorded, and told as spent, after so long at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Short:
     """What keeps a request out.
 
     Attributes:
-        measure: place of the limit in ``MEASURES``.
+        measure: place of the limit in ``MEASURES``, or of the budget in ``BUDGETS`` after those.
         limit: the limit itself.
         left: how much of it is left over all gateways, as far as is known.
         after_s: seconds after which it may come again.
@@ -56,16 +60,18 @@ class Tally:
 
     Attributes:
         limits: of the subject; may be replaced at any time.
-        share: what the authority gave last.
+        share: what the authority gave last, None before that.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.limits = limits
-        self.share = Share()
+        self.share: Share | None = None
         self._requests = Window()
         self._tokens = Window()
         self._adapters: Counter[str] = Counter()
         self._in_flight = 0
+        self._pledged = 0
+        self._late: deque[tuple[float, int]] = deque()
         self._wanted = [0.0] * len(MEASURES)
         self._wanted_at = now
 
@@ -74,17 +80,19 @@ class Tally:
         self._want(ask, now)
         limits, used = shared_limits(self.limits), self.used(now)
         needs = (1, ask.tokens, 1, self._new_adapters(ask))
+        allowance = self.share.allowance if self.share else NOTHING
         for measure, limit in enumerate(limits):
             if limit is None or not needs[measure]:
                 continue
-            if used[measure] + needs[measure] > self.share.allowance[measure]:
+            if used[measure] + needs[measure] > allowance[measure]:
                 return self._short(measure, limit, used[measure], needs[measure], now)
-        return None
+        return self._over_budget(now)
 
     def charge(self, ask: Ask, now: float) -> int:
         """The request is let in; the second in which it was counted."""
         self._requests.add(now, 1)
         self._in_flight += 1
+        self._pledged += ask.tokens
         if ask.adapter is not None:
             self._adapters[ask.adapter] += 1
         return self._tokens.add(now, ask.tokens)
@@ -92,6 +100,9 @@ class Tally:
     def settle(self, ask: Ask, second: int, tokens: int, now: float) -> None:
         """The request is over, and has used ``tokens``."""
         self._in_flight -= 1
+        self._pledged -= ask.tokens
+        if tokens and any(budget is not None for budget in budgets(self.limits)):
+            self._late.append((now, tokens))
         self._tokens.correct(second, now, tokens - ask.tokens)
         if ask.adapter is not None:
             self._adapters[ask.adapter] -= 1
@@ -100,15 +111,17 @@ class Tally:
 
     def used(self, now: float) -> Amounts:
         """What counts here now, in the order of ``MEASURES``."""
-        mine = len(self._adapters.keys() - self.share.counted)
+        counted = self.share.counted if self.share else frozenset()
+        mine = len(self._adapters.keys() - counted)
         return self._requests.used(now), self._tokens.used(now), self._in_flight, mine
 
     def claim(self, now: float) -> Claim:
         """What the authority is told."""
         self._fade(now)
+        allowance = self.share.allowance if self.share else NOTHING
         held = tuple(
             0 if limit is None else held
-            for limit, held in zip(shared_limits(self.limits), self.share.allowance, strict=True)
+            for limit, held in zip(shared_limits(self.limits), allowance, strict=True)
         )
         requests, tokens, concurrent, adapters = (round(wanted * 16) for wanted in self._wanted)
         return Claim(
@@ -123,7 +136,8 @@ class Tally:
         """What is left of a limit there is, over all gateways, as far as is known."""
         limit = shared_limits(self.limits)[measure]
         assert limit is not None
-        return max(0, limit - self.used(now)[measure] - self.share.elsewhere[measure])
+        elsewhere = self.share.elsewhere[measure] if self.share else 0
+        return max(0, limit - self.used(now)[measure] - elsewhere)
 
     def resets_s(self, measure: int, now: float) -> float:
         """Seconds until nothing counts any more of what this gateway let in."""
@@ -137,12 +151,29 @@ class Tally:
 
     def _new_adapters(self, ask: Ask) -> int:
         known = ask.adapter is None or ask.adapter in self._adapters
-        return 0 if known or ask.adapter in self.share.adapters else 1
+        return 0 if known or (self.share and ask.adapter in self.share.adapters) else 1
+
+    def _over_budget(self, now: float) -> Short | None:
+        """What of a day's or a month's tokens is spent: recorded, on its way there, and pledged to
+        requests in flight. The request that passes a budget is the last."""
+        for place, budget in enumerate(budgets(self.limits)):
+            if budget is None:
+                continue
+            if self.share is None:
+                return Short(len(MEASURES) + place, budget, budget, 1.0, here=True)
+            while self._late and now - self._late[0][0] > RECORD_S:
+                self._late.popleft()
+            late = sum(tokens for _, tokens in self._late)
+            if self.share.spent[place] + late + self._pledged >= budget:
+                return Short(len(MEASURES) + place, budget, 0, 0.0, here=False)
+        return None
 
     def _short(self, measure: int, limit: int, used: int, need: int, now: float) -> Short:
-        left = limit - used - self.share.elsewhere[measure]
+        elsewhere = self.share.elsewhere[measure] if self.share else 0
+        allowance = self.share.allowance[measure] if self.share else 0
+        left = limit - used - elsewhere
         window = {REQUESTS: self._requests, TOKENS: self._tokens}.get(measure)
-        missing = max(1, used + need - self.share.allowance[measure])
+        missing = max(1, used + need - allowance)
         after_s = window.frees_s(now, min(missing, used)) if window and used else 1.0
         return Short(measure, limit, max(0, left), after_s, need <= left, need > limit)
 

@@ -12,6 +12,7 @@ from serve_app.feed import Update
 from serve_app.tenancy.allot import Report, Share, Subject
 from serve_app.tenancy.limits import Limits
 from serve_app.tenancy.roll import Roll
+from serve_app.tenancy.usage import Batch
 
 
 class FakeStream:
@@ -46,6 +47,7 @@ class FakeControl:
         commands: everything it was asked to do.
         authority: the real one, which divides limits.
         shares: how often it was asked to.
+        batches: of usage, as they came.
         asked: how often it was asked for the revision.
         away: it raises instead of answering, and streams break as they are opened.
         answer: what ``manage`` does.
@@ -66,6 +68,8 @@ class FakeControl:
         self.authority = Authority(time.monotonic, learning_s=0)
         self.shares = 0
         self.share = _Remote(self._share)
+        self.batches: list[Batch] = []
+        self.record = _Remote(self._record)
 
     def options(self, *, stream: bool) -> "FakeControl":
         assert stream
@@ -112,6 +116,11 @@ class FakeControl:
         if self.away:
             raise ConnectionError("away")
         return await self.answer(command)
+
+    async def _record(self, batch: Batch) -> None:
+        if self.away:
+            raise ConnectionError("away")
+        self.batches.append(batch)
 
     async def _share(self, report: Report) -> dict[Subject, Share]:
         self.shares += 1

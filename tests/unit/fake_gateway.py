@@ -1,8 +1,10 @@
 """A real gateway and its ASGI application, over scripted replicas and inside Serve's middleware."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -74,6 +76,7 @@ class RecordedMetrics(GatewayMetrics):
         placements: why each call's replica was chosen.
         waits: what each call was expected to wait in all, and did if it was streamed.
         relief: refusals, copies and early fetches, in order.
+        records: of usage, that control has.
         limited_by: what each refusal by a limit was of.
     """
 
@@ -82,6 +85,7 @@ class RecordedMetrics(GatewayMetrics):
         self.placements: list[str] = []
         self.waits: list[tuple[float, float | None]] = []
         self.relief: list[str] = []
+        self.records = 0
         self.limited_by: list[tuple[str, str]] = []
 
     def answered(
@@ -90,6 +94,7 @@ class RecordedMetrics(GatewayMetrics):
         outcome: str,
         prompt_tokens: int = 0,
         completion_tokens: int = 0,
+        cached_tokens: int = 0,
         first_byte_s: float | None = None,
     ) -> None:
         self.requests.append((tenant, outcome, prompt_tokens, completion_tokens, first_byte_s))
@@ -99,6 +104,14 @@ class RecordedMetrics(GatewayMetrics):
 
     def expected(self, delay: Delay, first_byte_s: float | None) -> None:
         self.waits.append((delay.total_s, first_byte_s))
+
+    def recorded(self, records: int) -> None:
+        self.records += records
+
+    def spooled(self, records: int) -> None: ...
+
+    def usage_lost(self, records: int) -> None:
+        self.records -= records
 
     def limited(self, subject: str, limit: str) -> None:
         self.limited_by.append((subject, limit))
@@ -116,14 +129,14 @@ class RecordedMetrics(GatewayMetrics):
 class Site:
     """The application and its client."""
 
-    def __init__(self, replicas: FakeReplicas, limits: GatewaySettings) -> None:
+    def __init__(self, replicas: FakeReplicas, limits: GatewaySettings, folder: Path) -> None:
         self.replicas = replicas
         self.metrics = RecordedMetrics()
         self.control = FakeControl(
             the_roll(), {name: an_entry(name) for name in ("finance", "legal")}
         )
         registry = Registry(self.control, BASE, PEPPER)
-        self.gateway = Gateway(replicas, registry, limits, self.metrics)
+        self.gateway = Gateway(replicas, registry, limits, self.metrics, folder)
         self.app = RequestIdMiddleware(
             create_app(self.gateway, self.metrics, limits.max_body_bytes)
         )
@@ -148,7 +161,8 @@ class Site:
 async def a_site(replicas: FakeReplicas | None = None, **limits: Any) -> AsyncIterator[Site]:
     """A site whose replicas, if there are any, have been heard."""
     replicas = replicas if replicas is not None else FakeReplicas("r1", "r2")
-    site = Site(replicas, GatewaySettings(**limits))
+    folder = tempfile.TemporaryDirectory()
+    site = Site(replicas, GatewaySettings(**limits), Path(folder.name))
     fleet = site.gateway._buses.fleet
     await until(lambda: fleet.answering() == len(replicas.running))
     await until(lambda: site.gateway.registry.snapshot)
@@ -156,6 +170,7 @@ async def a_site(replicas: FakeReplicas | None = None, **limits: Any) -> AsyncIt
         yield site
     finally:
         await site.gateway.close()
+        folder.cleanup()
     assert fleet.outstanding() == 0, "a booking is left"
     assert site.gateway._buses._mailboxes == {}, "a mailbox is left"
 

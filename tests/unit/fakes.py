@@ -131,10 +131,13 @@ class FakeReplicas:
             self.keys.append(multiplexed_model_id)
         return self
 
-    def send(self, replica: str, call: Call, *data: bytes | None) -> None:
-        """Output of a call over the replica's bus; None ends it."""
+    def send(
+        self, replica: str, call: Call, *data: bytes | None, used: Usage | None = None
+    ) -> None:
+        """Output of a call over the replica's bus, and what it has used; None ends it."""
         frames = [(call.number, event) for event in data]
-        self.buses[replica].traffic.put_nowait(BusMessage(frames, None))
+        usage = {call.number: used} if used else {}
+        self.buses[replica].traffic.put_nowait(BusMessage(frames, None, usage))
 
     def lose(self, replica: str) -> None:
         """The replica's bus breaks."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -41,8 +42,9 @@ class ControlHandle:
         self._control = bench.control
         self.manage = FakeMethod(self._control.manage)
         self.follow = FakeMethod(lambda tenants: _Stream(self._control.follow(tenants)))
-        self.authority = Authority(time.monotonic, learning_s=0)
+        self.authority = Authority(time.monotonic, self._control.spent, learning_s=0)
         self.share = FakeMethod(self._share)
+        self.record = FakeMethod(self._control.record)
         self.revision = self
 
     def options(self, *, stream: bool) -> "ControlHandle":
@@ -59,13 +61,13 @@ class ControlHandle:
 class RealSite:
     """The application over real control and scripted replicas, and its client."""
 
-    def __init__(self, bench: Bench, **settings: Any) -> None:
+    def __init__(self, bench: Bench, folder: Path, **settings: Any) -> None:
         self.bench = bench
         self.metrics = RecordedMetrics()
         self.replicas = FakeReplicas("r1")
         limits = GatewaySettings(**settings)
         registry = Registry(ControlHandle(bench), BASE, PEPPER)
-        self.gateway = Gateway(self.replicas, registry, limits, self.metrics)
+        self.gateway = Gateway(self.replicas, registry, limits, self.metrics, folder)
         self.app = create_app(self.gateway, self.metrics, limits.max_body_bytes)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
@@ -78,13 +80,13 @@ class RealSite:
 
 
 @asynccontextmanager
-async def a_real_site(url: str, **settings: Any) -> AsyncIterator[RealSite]:
+async def a_real_site(folder: Path, **settings: Any) -> AsyncIterator[RealSite]:
     """Tenants ``acme`` and ``root``, who is an admin, and an adapter ``finance`` of acme's."""
-    bench = await Bench(url).start()
+    bench = await Bench(f"sqlite+aiosqlite:///{folder}/registry.db").start()
     bench.clock.now = time.time()  # as the gateway has it
     await bench.declare()
     await bench.register("finance", owner="acme")
-    site = RealSite(bench, **settings)
+    site = RealSite(bench, folder / "usage", **settings)
     await until(lambda: site.gateway.ready)
     try:
         yield site

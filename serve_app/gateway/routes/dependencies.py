@@ -12,6 +12,7 @@ from serve_app.gateway.gateway import Gateway
 from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Scope
 from serve_app.tenancy.snapshot import Identity
+from serve_app.tenancy.usage import ShowUsage
 
 bearer = HTTPBearer(auto_error=False, description="A tenant's API key.")
 
@@ -48,7 +49,7 @@ class Caller:
     gateway: Gateway
     actor: Actor
 
-    async def does(self, command: Command | TenantCommand) -> Response:
+    async def does(self, command: Command | TenantCommand | ShowUsage) -> Response:
         """Control's answer to the command, as HTTP.
 
         Raises:

@@ -22,9 +22,10 @@ from serve_app.adapters.commands import (
 from serve_app.adapters.preflight import Checked
 from serve_app.adapters.report import Held, Report, Residence
 from serve_app.adapters.version import Version
-from serve_app.control.control import Control, Times
+from serve_app.control.control import Control
 from serve_app.control.registering import Workshop
 from serve_app.control.rules import Rules
+from serve_app.control.times import Times
 from serve_app.directory import AdapterSettings, Directory, TenantSettings
 from serve_app.errors import AdapterRefused
 

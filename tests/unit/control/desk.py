@@ -6,6 +6,7 @@ from typing import Any
 from serve_app.adapters.commands import Answer
 from serve_app.tenancy.commands import MakeKey, PutTenant, TenantCommand
 from serve_app.tenancy.limits import Limits
+from serve_app.tenancy.usage import UsageRecord
 from tests.unit.control.bench import ADMIN, Bench, code_of
 
 NEWCO = PutTenant(
@@ -41,3 +42,24 @@ async def known(bench: Bench) -> Any:
     whole = await anext(updates)
     await updates.aclose()  # type: ignore[attr-defined]
     return whole
+
+
+def a_record(**given: Any) -> UsageRecord:
+    """A request that used 10 tokens of prompt, 4 of them cached, and 5 of answer."""
+    usual: dict[str, Any] = {
+        "request_id": "r",
+        "at": 1_000_000,
+        "tenant": "newco",
+        "key": "k",
+        "operation": "chat",
+        "adapter": "finance",
+        "version": 1,
+        "arm": "",
+        "outcome": "ok",
+        "prompt_tokens": 10,
+        "cached_tokens": 4,
+        "completion_tokens": 5,
+        "first_token_s": 0.5,
+        "duration_s": 2.0,
+    }
+    return UsageRecord(**(usual | given))

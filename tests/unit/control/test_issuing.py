@@ -11,8 +11,9 @@ from serve_app.tenancy.commands import (
 )
 from serve_app.tenancy.keys import Keyring, Scope, fingerprint
 from serve_app.tenancy.limits import Limits
+from serve_app.tenancy.usage import Batch
 from tests.unit.control.bench import ADMIN, PEPPER, Bench
-from tests.unit.control.desk import NEWCO, a_key, done, known, refused
+from tests.unit.control.desk import NEWCO, a_key, a_record, done, known, refused
 
 
 async def test_a_key_opens_its_tenant_until_it_is_revoked(bench: Bench) -> None:
@@ -84,8 +85,9 @@ async def test_last_use_is_written_down_and_no_change_of_revision(bench: Bench) 
     await done(bench, NEWCO, 201)
     made = await a_key(bench)
     before = bench.control.revision
-    bench.control.used({made["id"]: 1_000_500, "declared-x": 5})
-    bench.control.used({made["id"]: 1_000_400})
+    for number, at in enumerate((1_000_500, 1_000_400)):
+        used = a_record(key=made["id"], at=at), a_record(key="declared-x")
+        await bench.control.record(Batch("g", number, used))
     await bench.passes(1)
     assert bench.control.revision == before
     await bench.restart()

@@ -1,6 +1,6 @@
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.engine.bus import MAX_MESSAGE_BYTES, Channel, messages
-from serve_app.routing.messages import BusMessage, News
+from serve_app.routing.messages import BusMessage, News, Usage
 from tests.unit.fakes import news_of
 
 
@@ -192,3 +192,35 @@ async def test_output_gathers_while_the_gap_lasts(channel: Channel) -> None:
         loop.call_later(0.005, channel.send, 1, b"c")
         assert (await _next(stream)).frames == [(1, b"bc")]
         assert loop.time() - left >= 0.015
+
+
+class _Counting:
+    """A stream that has used so much."""
+
+    def __init__(self, tokens: int) -> None:
+        self.usage = Usage(3, tokens)
+
+    @property
+    def events(self) -> AsyncGenerator[bytes, None]:
+        raise NotImplementedError
+
+
+async def test_output_leaves_with_what_its_request_has_used_so_far(channel: Channel) -> None:
+    stream = _Counting(1)
+    channel.begin(1, stream)
+    channel.send(1, b"a")
+    assert channel.used(channel.take()) == {1: Usage(3, 1)}
+    stream.usage = Usage(3, 2)
+    channel.send(1, b"b")
+    channel.end(1)
+    assert channel.used(channel.take()) == {1: Usage(3, 2)}
+    assert channel._streams == {}
+
+
+async def test_nothing_is_said_of_use_while_output_is_still_to_come(channel: Channel) -> None:
+    channel.begin(1, _Counting(9))
+    for _ in range(3):
+        channel.send(1, b"x" * MAX_MESSAGE_BYTES)
+    assert channel.used(channel.take()) == {}
+    channel.drop(1)
+    assert channel._streams == {}

@@ -14,7 +14,7 @@ HELLO = {"messages": [{"role": "user", "content": "hello"}], "model": "finance"}
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[RealSite]:
-    async with a_real_site(f"sqlite+aiosqlite:///{tmp_path}/registry.db") as site:
+    async with a_real_site(tmp_path) as site:
         yield site
 
 

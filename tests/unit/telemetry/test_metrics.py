@@ -57,14 +57,14 @@ def test_the_first_values_keep_their_name_and_all_later_ones_share_one() -> None
 def test_labels_stay_bounded_however_many_tenants_come(recorded: list[Any]) -> None:
     gateway = GatewayMetrics()
     for number in range(MAX_TENANT_LABELS * 3):
-        gateway.answered(f"tenant-{number}", "ok", 1, 1, 0.1)
+        gateway.answered(f"tenant-{number}", "ok", 1, 1, 0, 0.1)
     labels = {tags["tenant"] for _, _, tags in recorded}
     assert len(labels) == MAX_TENANT_LABELS + 1
     assert "other" in labels
 
 
 def test_an_answer_is_counted_with_its_tokens_and_its_first_byte(recorded: list[Any]) -> None:
-    GatewayMetrics().answered("acme", "ok", 3, 2, 0.5)
+    GatewayMetrics().answered("acme", "ok", 3, 2, 0, 0.5)
     assert recorded == [
         ("serve_app_requests_total", 1, {"tenant": "acme", "outcome": "ok"}),
         ("serve_app_tokens_total", 3, {"tenant": "acme", "kind": "prompt"}),
@@ -157,7 +157,7 @@ def test_a_replica_tells_what_it_holds_and_sends(recorded: list[Any]) -> None:
 
 def test_ray_takes_every_metric_as_it_is_declared() -> None:
     gateway, replica = GatewayMetrics(), ReplicaMetrics()
-    gateway.answered("acme", "ok", 3, 2, 0.5)
+    gateway.answered("acme", "ok", 3, 2, 0, 0.5)
     gateway.placed("home")
     gateway.expected(Delay(0.5, 0.1, 0.1, 0.1), 0.25)
     gateway.shed()
