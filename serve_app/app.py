@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from pydantic import SecretStr
 from ray import serve
 from ray.serve.config import RequestRouterConfig
 from ray.serve.schema import LoggingConfig
 
+from serve_app import pepper
 from serve_app.configuration import parse
 from serve_app.control.deployment import ControlDeployment
 from serve_app.engine.replica import ReplicaDeployment
@@ -34,6 +36,7 @@ def assemble(
     settings: AppSettings, engine: str, router: type[CallRouter] = CallRouter
 ) -> serve.Application:
     """The application with the engine found at import path ``engine``."""
+    settings = _peppered(settings)
     logging = LoggingConfig(encoding="JSON", enable_access_log=False)
     control = ControlDeployment.options(
         graceful_shutdown_timeout_s=10, logging_config=logging
@@ -52,3 +55,11 @@ def assemble(
         logging_config=logging,
     )
     return gateways.bind(settings, replicas, control)
+
+
+def _peppered(settings: AppSettings) -> AppSettings:
+    """The settings every process gets: with one pepper, the same after a restart."""
+    if settings.pepper.get_secret_value():
+        return settings
+    kept = SecretStr(pepper.kept_in(settings.registry.data_dir.absolute()))
+    return settings.model_copy(update={"pepper": kept})

@@ -8,16 +8,13 @@ changing it restarts engines. ``user_config`` of the ``control`` deployment is a
 import json
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from serve_app import pepper
 from serve_app.adapters.names import NAME_PATTERN, is_name
-
-PEPPER_VARIABLE = "SERVE_APP_PEPPER"
-"""Environment variable that holds the secret under which keys and cache salts are hashed."""
 
 SCHEDULER = "serve_app.engine.vllm_scheduler.scheduler"
 """What vLLM is told to build its scheduler with, unless the settings name another."""
@@ -244,12 +241,9 @@ class RegistrySettings(Strict):
 
 
 class AppSettings(Strict):
-    """``args`` of the application."""
+    """``args`` of the application. A ``pepper`` that nobody gives is kept beside the registry."""
 
     engine: EngineSettings
     gateway: GatewaySettings = GatewaySettings()
     registry: RegistrySettings = RegistrySettings()
-    pepper: SecretStr = Field(
-        default_factory=lambda: SecretStr(os.environ.get(PEPPER_VARIABLE) or secrets.token_hex(32)),
-        min_length=1,
-    )
+    pepper: SecretStr = Field(default_factory=lambda: SecretStr(pepper.given()), min_length=1)

@@ -16,6 +16,7 @@ from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.allot import (
     BUDGETS,
     MEASURES,
+    NOTHING,
     Report,
     Share,
     Subject,
@@ -30,7 +31,7 @@ LOGGER = logging.getLogger("ray.serve")
 ROUND_S = 0.25
 """Seconds between two reports to control while there is anything to report."""
 ANSWER_S = 1.0
-WAIT_S = 0.6
+WAIT_S = 0.8
 """How long a request may wait for other gateways to let go of what they do not use."""
 RETRY_S = 0.05
 REPEAT_S = 1.0
@@ -185,8 +186,11 @@ class Limiter:
             tally = self._tallies.get(subject)
             if tally is None:
                 continue
-            if tally.share is not None and share.allowance == tally.share.allowance:
+            held = tally.share.allowance if tally.share else NOTHING
+            if share.allowance == held:
                 self._said[subject] = (now, news[subject])
+            elif any(less < before for less, before in zip(share.allowance, held, strict=True)):
+                self._wake.set()  # others wait to hear that it is let go of
             tally.share = share
 
     def _is_news(self, subject: Subject, claim: object, now: float) -> bool:

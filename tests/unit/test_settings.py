@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import yaml
 
+from serve_app import pepper
 from serve_app.configuration import load, parse
 from serve_app.directory import Directory
 from serve_app.errors import ConfigError
-from serve_app.settings import PEPPER_VARIABLE, AppSettings, EngineSettings, GatewaySettings
+from serve_app.settings import AppSettings, EngineSettings, GatewaySettings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 KEY = "sk-secret-12345"
@@ -161,19 +162,27 @@ def test_neither_keys_nor_pepper_show_in_a_repr() -> None:
 
 
 def test_a_pepper_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PEPPER_VARIABLE, "a pepper of at least 32 characters")
+    monkeypatch.setenv(pepper.VARIABLE, "a pepper of at least 32 characters")
     settings = parse(AppSettings, {"engine": {"model": "m"}}, "args")
     assert settings.pepper.get_secret_value() == "a pepper of at least 32 characters"
 
 
-def test_without_a_pepper_a_random_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PEPPER_VARIABLE, "")
-    peppers = [
-        parse(AppSettings, {"engine": {"model": "m"}}, "args").pepper.get_secret_value()
-        for _ in range(2)
-    ]
-    assert min(map(len, peppers)) >= 32
-    assert peppers[0] != peppers[1]
+def test_a_pepper_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "p").write_text("kept in a file\n")
+    monkeypatch.delenv(pepper.VARIABLE, raising=False)
+    monkeypatch.setenv(pepper.FILE_VARIABLE, str(tmp_path / "p"))
+    assert pepper.given() == "kept in a file"
+    monkeypatch.setenv(pepper.FILE_VARIABLE, str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        parse(AppSettings, {"engine": {"model": "m"}}, "args")
+
+
+def test_a_pepper_nobody_gives_is_made_once_and_kept(tmp_path: Path) -> None:
+    first = pepper.kept_in(tmp_path / "data")
+    assert len(first) >= 32
+    assert pepper.kept_in(tmp_path / "data") == first
+    assert (tmp_path / "data" / "pepper").stat().st_mode & 0o777 == 0o600
+    assert pepper.kept_in(tmp_path / "other") != first
 
 
 def test_the_base_is_known_by_its_model_unless_it_has_a_name() -> None:

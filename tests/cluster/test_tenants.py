@@ -1,0 +1,189 @@
+"""Tenants, limits and usage over two gateways, on a real Ray Serve with stub engines."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import harness
+from tests.cluster.conftest import stub_config
+from tests.harness import RunningApp, eventually
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+LIMIT = 600
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def app(adapters: Path, data: Path) -> Iterator[RunningApp]:
+    with harness.running(_config(adapters, data)) as app:
+        yield app
+
+
+def _config(adapters: Path, data: Path) -> dict[str, Any]:
+    config = stub_config(adapters, gateways=2)
+    harness.args(config)["registry"]["data_dir"] = str(data)
+    return config
+
+
+def admin(app: RunningApp, method: str, path: str, json: Any = None) -> dict[str, Any]:
+    answer = httpx.request(
+        method,
+        f"{app.url}/admin/v1{path}",
+        headers={"authorization": "Bearer sk-admin"},
+        json=json,
+        timeout=20,
+    )
+    assert answer.status_code < 300, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def a_customer(app: RunningApp, tenant: str, **limits: int) -> dict[str, Any]:
+    """A tenant that may use everything, and its key."""
+    admin(app, "PUT", f"/tenants/{tenant}", {"adapters": ["*"], "base": True, "limits": limits})
+    return admin(app, "POST", "/keys", {"tenant": tenant})
+
+
+async def _gateways(client: httpx.AsyncClient) -> set[str]:
+    """Ids of the gateways that answer."""
+    pages = await asyncio.gather(
+        *(
+            client.get("/admin/v1/fleet", headers={"authorization": "Bearer sk-admin"})
+            for _ in range(12)
+        )
+    )
+    return {page.json()["gateway"] for page in pages}
+
+
+async def _ask(client: httpx.AsyncClient, key: str, **body: Any) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"}
+    given = {"prompt": "p", "model": "adapter-1", "max_tokens": 4} | body
+    return await client.post("/v1/completions", json=given, headers=headers)
+
+
+async def test_a_revoked_key_is_refused_on_both_gateways_within_a_second(app: RunningApp) -> None:
+    key = a_customer(app, "leaver")
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=app.url, timeout=20, limits=limits) as client:
+        async with asyncio.timeout(60):
+            while len(await _gateways(client)) < 2:  # noqa: ASYNC110 - the second is starting
+                await asyncio.sleep(0.5)
+        answers = await asyncio.gather(*(_ask(client, key["key"]) for _ in range(16)))
+        assert {answer.status_code for answer in answers} == {200}
+        revoked = await asyncio.to_thread(admin, app, "DELETE", f"/keys/{key['id']}")
+        revoked_at = time.monotonic()
+        assert revoked["state"] == "revoked"
+        last_served = revoked_at
+        while time.monotonic() < revoked_at + 2:
+            sent_at = time.monotonic()
+            answers = await asyncio.gather(*(_ask(client, key["key"]) for _ in range(8)))
+            if 200 in {answer.status_code for answer in answers}:
+                last_served = sent_at
+        assert {answer.status_code for answer in answers} == {401}
+    assert last_served - revoked_at < 1
+
+
+async def test_a_limit_holds_over_two_gateways_together(app: RunningApp) -> None:
+    """Three times the limit is offered, to both gateways, in less than a minute."""
+    key = a_customer(app, "eager", requests_per_minute=LIMIT)["key"]
+    statuses: Counter[int] = Counter()
+    limits = httpx.Limits(max_connections=24)
+    began = time.monotonic()
+    async with httpx.AsyncClient(base_url=app.url, timeout=20, limits=limits) as client:
+
+        async def offer(requests: int) -> None:
+            for _ in range(requests):
+                answer = await _ask(client, key)
+                statuses[answer.status_code] += 1
+
+        await asyncio.gather(*(offer(3 * LIMIT // 24) for _ in range(24)))
+        refused = await _ask(client, key)
+    assert time.monotonic() - began < 60, "no request has left the window yet"
+    assert set(statuses) == {200, 429}
+    assert sum(statuses.values()) == 3 * LIMIT
+    assert 0.9 * LIMIT <= statuses[200] <= LIMIT
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    assert refused.headers["x-ratelimit-limit-requests"] == str(LIMIT)
+
+
+async def test_requests_at_a_time_are_counted_over_both_gateways(app: RunningApp) -> None:
+    key = a_customer(app, "narrow", concurrent_requests=4)["key"]
+    async with httpx.AsyncClient(base_url=app.url, timeout=20) as client:
+        answers = await asyncio.gather(*(_ask(client, key, pause_s=2) for _ in range(20)))
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) == {200, 429}
+        assert 1 <= statuses[200] <= 4
+        again = await _ask(client, key)
+    assert again.status_code == 200
+
+
+async def test_usage_is_what_clients_received_though_a_gateway_and_control_are_killed(
+    app: RunningApp,
+) -> None:
+    """A gateway that is killed loses what it had not written yet; nothing is counted twice."""
+    key = a_customer(app, "billed")["key"]
+    outcomes: Counter[str] = Counter()
+    until = time.monotonic() + 6
+    async with httpx.AsyncClient(base_url=app.url, timeout=20) as client:
+
+        async def asking() -> None:
+            while time.monotonic() < until:
+                try:
+                    answer = await _ask(client, key)
+                    outcomes[str(answer.status_code)] += 1
+                except httpx.HTTPError:
+                    outcomes["lost"] += 1
+                await asyncio.sleep(0.02)
+
+        asked = [asyncio.create_task(asking()) for _ in range(6)]
+        await asyncio.sleep(2)
+        app.processes("ServeReplica:serve_app:gateway")[0].kill()
+        await asyncio.sleep(2)
+        app.processes("ServeReplica:serve_app:control")[0].kill()
+        await asyncio.gather(*asked)
+    received = outcomes["200"]
+    assert received > 100
+
+    def recorded() -> int:
+        rows = admin(app, "GET", "/usage?tenant=billed&group_by=outcome&interval=total")["data"]
+        told = {row["outcome"]: row for row in rows}
+        assert told["ok"]["prompt_tokens"] == 3 * told["ok"]["requests"]
+        requests: int = told["ok"]["requests"]
+        return requests
+
+    most_lost = 6 * (1 + round(0.5 / 0.02))  # by the killed gateway: half a second's
+    eventually(lambda: _settled(app) and recorded() >= received - most_lost, 60, "usage is there")
+    at_rest = recorded()
+    assert at_rest <= received + outcomes["lost"], "a request whose answer was lost may count"
+    await asyncio.sleep(2)
+    assert recorded() == at_rest
+
+
+def _settled(app: RunningApp) -> bool:
+    """Whether no batch waits on disk any more."""
+    return not list((app.data / "usage").glob("*/*.json"))
+
+
+def test_tenants_keys_and_usage_outlive_the_application(
+    app: RunningApp, adapters: Path, data: Path
+) -> None:
+    """Runs last: it ends the application."""
+    key = a_customer(app, "stays", requests_per_minute=50)["key"]
+    assert app.post("/v1/completions", key, json={"prompt": "p"}).status_code == 200
+    harness.stop(app.launcher)
+    with harness.running(_config(adapters, data)) as again:
+        assert again.post("/v1/completions", key, json={"prompt": "p"}).status_code == 200
+        assert admin(again, "GET", "/tenants/stays")["limits"] == {"requests_per_minute": 50}
+        usage = "/usage?tenant=stays&interval=total"
+        eventually(lambda: admin(again, "GET", usage)["data"][0]["requests"] == 2, 10, "recorded")
