@@ -20,3 +20,6 @@ DENIED = 5
 
 UNKNOWN_ANSWER = 6
 """What answers at the address that was given is not this application, or not of this version."""
+
+REFUSED = 7
+"""The application would not do it: there is no such thing, or it does not go with what there is."""

@@ -5,28 +5,19 @@ from collections.abc import Mapping
 import httpx
 from pydantic import ValidationError
 
+from serve_app.cli.address import NoAnswer, checked_url, connected
 from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, UNKNOWN_ANSWER
 from serve_app.gateway.fleet_schema import FleetPage
 
 _PATH = "/admin/v1/fleet"
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_TIMEOUT_S = 10.0
 _REFUSALS: Mapping[int, str] = {
     401: "nobody holds this key",
     403: "this key is not an admin's",
 }
 
 
-class NoPage(Exception):
-    """There is no page to show.
-
-    Attributes:
-        exit_code: what the command ends with for it.
-    """
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+class NoPage(NoAnswer):
+    """There is no page to show."""
 
 
 class Source:
@@ -43,14 +34,13 @@ class Source:
         adapter: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._url = _checked(url)
+        try:
+            base = checked_url(url)
+            self._http = connected(base, api_key, transport)
+        except NoAnswer as error:
+            raise NoPage(str(error), error.exit_code) from None
+        self._url = base.copy_with(path=base.path.rstrip("/") + _PATH)
         self._params = {} if adapter is None else {"adapter": adapter}
-        self._http = httpx.Client(
-            headers={"Authorization": f"Bearer {_sendable(api_key)}"},
-            timeout=_TIMEOUT_S,
-            transport=transport,
-            trust_env=self._url.host not in _LOOPBACK,
-        )
 
     def page(self) -> FleetPage:
         """The fleet now.
@@ -90,19 +80,3 @@ class Source:
                 "version: is the URL right?",
                 UNKNOWN_ANSWER,
             ) from None
-
-
-def _checked(url: str) -> httpx.URL:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise NoPage(f"--url must be like http://127.0.0.1:8000, not {url!r}", CONFIG_REFUSED)
-    return parsed.copy_with(path=parsed.path.rstrip("/") + _PATH, query=None)
-
-
-def _sendable(api_key: str) -> str:
-    if not api_key.isascii() or not api_key.isprintable():
-        raise NoPage("--api-key: a key has printable ASCII characters only", CONFIG_REFUSED)
-    return api_key

@@ -9,7 +9,10 @@ from serve_app import __version__
 from serve_app.cli.calibrate import calibrate
 from serve_app.cli.exits import CONFIG_REFUSED, MACHINE_UNFIT
 from serve_app.cli.fleet import fleet
+from serve_app.cli.keys import key
 from serve_app.cli.simulate import simulate
+from serve_app.cli.tenants import grant, tenant
+from serve_app.cli.usage import usage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,6 +125,10 @@ def check(
 app.command()(simulate)
 app.command()(calibrate)
 app.command()(fleet)
+app.command()(usage)
+app.add_typer(tenant, name="tenant")
+app.add_typer(grant, name="grant")
+app.add_typer(key, name="key")
 
 
 def _adapters(ours: "Ours") -> "list[Finding]":

@@ -1,9 +1,15 @@
 """What the options of several commands have in common."""
 
+import sys
 from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 KEY_VARIABLE = "SERVE_APP_API_KEY"
 """Environment variable that holds the key a command speaks with."""
+
+URL = "http://127.0.0.1:8000"
 
 
 class Output(StrEnum):
@@ -11,3 +17,43 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+Url = Annotated[str, typer.Option(help="Where the application answers.")]
+AdminKey = Annotated[
+    str, typer.Option(envvar=KEY_VARIABLE, show_default=False, help="An admin's key.")
+]
+Form = Annotated[Output, typer.Option(help="json: what the application answers.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to.")]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=AMOUNT", help="A limit, such as requests_per_minute=600."),
+]
+
+
+def limits_of(given: list[str] | None) -> dict[str, int]:
+    """Limits from the command line, by name.
+
+    Raises:
+        typer.BadParameter: one is no ``NAME=AMOUNT``.
+    """
+    limits: dict[str, int] = {}
+    for one in given or ():
+        name, _, amount = one.partition("=")
+        if not name or not amount.isdigit():
+            raise typer.BadParameter(f"{one!r} is not like NAME=AMOUNT", param_hint="--limit")
+        limits[name] = int(amount)
+    return limits
+
+
+def sure(what: str, yes: bool) -> None:
+    """Ask a person whether to do it; a program must say ``--yes``.
+
+    Raises:
+        typer.Exit, typer.Abort: it is not to be done.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"{what}: say --yes", param_hint="--yes")
+    typer.confirm(f"{what}?", abort=True, err=True)

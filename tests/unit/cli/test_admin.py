@@ -1,0 +1,269 @@
+"""`serve-app tenant|key|grant|usage`: what they ask of the admin API, show, and fail with."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from serve_app.cli import address, admin
+from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, REFUSED, STOPPED, UNKNOWN_ANSWER
+from serve_app.cli.keys import seconds
+from serve_app.cli.main import app
+from serve_app.cli.options import KEY_VARIABLE
+from serve_app.errors import envelope
+
+KEY = {
+    "id": "0aB1",
+    "object": "key",
+    "tenant": "acme",
+    "label": "app",
+    "scopes": ["inference"],
+    "state": "active",
+    "expires": 1_800_000_000,
+    "declared": False,
+}
+TENANT = {
+    "id": "acme",
+    "object": "tenant",
+    "description": "a customer",
+    "adapters": ["finance"],
+    "default_adapter": "finance",
+    "base": False,
+    "enabled": True,
+    "weight": 1.0,
+    "limits": {"requests_per_minute": 60},
+    "keys": 2,
+    "declared": False,
+}
+USED = {
+    "object": "usage",
+    "start": None,
+    "tenant": "acme",
+    "requests": 1234,
+    "prompt_tokens": 5_000_000,
+    "cached_tokens": 1,
+    "completion_tokens": 7,
+    "time_to_first_token_s": 0.25,
+    "duration_s": None,
+}
+
+
+class Api:
+    """The admin API, as a test scripts it."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, str, Any]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.raw_path.decode().removeprefix("/admin/v1")
+        body = json.loads(request.content) if request.content else None
+        self.asked.append((request.method, path, body))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def a_page(*rows: dict[str, Any], more: bool = False) -> httpx.Response:
+    last = rows[-1].get("id") if rows else None
+    page = {"object": "list", "data": rows, "has_more": more, "last_id": last}
+    return httpx.Response(200, json=page)
+
+
+Run = Callable[..., tuple[Result, Api]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(command: str, *answers: httpx.Response | Exception) -> tuple[Result, Api]:
+        api = Api(*answers)
+        monkeypatch.setattr(
+            admin,
+            "connected",
+            lambda url, key, _: address.connected(url, key, httpx.MockTransport(api)),
+        )
+        return CliRunner(env={KEY_VARIABLE: "sk-admin"}).invoke(app, command.split()), api
+
+    return run
+
+
+_USAGE_QUERY = (
+    "tenant=acme&from=2026-01-01&interval=total&group_by=adapter&group_by=key&limit=10000"
+)
+ASKED: dict[str, tuple[str, httpx.Response, tuple[str, str, Any]]] = {
+    "a tenant": (
+        *("tenant show acme", httpx.Response(200, json=TENANT)),
+        ("GET", "/tenants/acme", None),
+    ),
+    "a tenant gone": (
+        *("tenant rm acme --yes", httpx.Response(200, json={"object": "tenant.deleted"})),
+        ("DELETE", "/tenants/acme", None),
+    ),
+    "a key": (
+        "key create acme --label app --scope usage:read --expires-in 90d --limit tokens_per_day=9",
+        httpx.Response(201, json=KEY | {"key": "sk-secret"}),
+        (
+            "POST",
+            "/keys",
+            {
+                "tenant": "acme",
+                "label": "app",
+                "limits": {"tokens_per_day": 9},
+                "scopes": ["usage:read"],
+                "expires_in_s": 90 * 86_400,
+            },
+        ),
+    ),
+    "a key in place of another": (
+        *("key rotate 0aB1 --overlap 1h", httpx.Response(201, json=KEY | {"key": "sk-secret"})),
+        ("POST", "/keys/0aB1/rotate", {"overlap_s": 3600}),
+    ),
+    "no key any more": (
+        *("key rm 0aB1 -y", httpx.Response(200, json=KEY)),
+        ("DELETE", "/keys/0aB1", None),
+    ),
+    "a grant": (
+        *("grant add finance acme", httpx.Response(200, json={"object": "grant"})),
+        ("PUT", "/grants/finance/acme", None),
+    ),
+    "no grant any more": (
+        *("grant rm finance acme", httpx.Response(200, json={"object": "grant.deleted"})),
+        ("DELETE", "/grants/finance/acme", None),
+    ),
+    "grants": (
+        *("grant ls --tenant acme", a_page({"adapter": "finance", "tenant": "acme", "id": "x"})),
+        ("GET", "/grants?limit=1000&tenant=acme", None),
+    ),
+    "usage": (
+        *("usage --tenant acme --from 2026-01-01 --by adapter --by key", a_page(USED)),
+        (
+            "GET",
+            f"/usage?{_USAGE_QUERY}",
+            None,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_the_admin_api_is_asked_for(run: Run, case: str) -> None:
+    command, answer, asked = ASKED[case]
+    result, api = run(command, answer)
+    assert result.exit_code == STOPPED, result.output
+    assert api.asked == [asked]
+
+
+def test_a_new_key_is_shown_once_with_a_word_to_keep_it(run: Run) -> None:
+    made = httpx.Response(201, json=KEY | {"key": "sk-secret"})
+    result, _ = run("key create acme", made)
+    assert result.stdout == "sk-secret\n"
+    assert "not shown again" in result.stderr
+    quiet, _ = run("key create acme -q", made)
+    assert (quiet.stdout, quiet.stderr) == ("sk-secret\n", "")
+    program, _ = run("key create acme --output json", made)
+    assert json.loads(program.stdout)["key"] == "sk-secret"
+
+
+def test_lists_are_tables_of_every_page(run: Run) -> None:
+    result, api = run("key ls", a_page(KEY, more=True), a_page(KEY | {"id": "second"}))
+    assert [path for _, path, _ in api.asked] == ["/keys?limit=1000", "/keys?limit=1000&after=0aB1"]
+    for shown in ("0aB1", "second", "inference", "active", "2027-01-15 08:00", "no"):
+        assert shown in result.stdout
+    program, _ = run("key ls --output json", a_page(KEY))
+    assert json.loads(program.stdout)["data"] == [KEY]
+
+
+def test_usage_is_a_table_of_numbers(run: Run) -> None:
+    result, _ = run("usage", a_page(USED))
+    for shown in ("acme", "1,234", "5,000,000", "0.250", "-"):
+        assert shown in result.stdout
+
+
+def test_setting_a_tenant_changes_only_what_is_named(run: Run) -> None:
+    result, api = run(
+        "tenant set acme --weight 3 --disabled",
+        httpx.Response(200, json=TENANT),
+        httpx.Response(200, json=TENANT),
+    )
+    assert result.exit_code == STOPPED, result.output
+    (_, _, body) = api.asked[1]
+    assert body == {
+        "description": "a customer",
+        "adapters": ["finance"],
+        "default_adapter": "finance",
+        "base": False,
+        "enabled": False,
+        "weight": 3.0,
+        "limits": {"requests_per_minute": 60},
+    }
+
+
+def test_setting_a_tenant_that_is_not_there_makes_it(run: Run) -> None:
+    missing = httpx.Response(404, json=envelope("none", type_="x", param=None, code="y"))
+    result, api = run(
+        "tenant set new --base --limit tokens_per_day=5", missing, httpx.Response(201, json=TENANT)
+    )
+    assert result.exit_code == STOPPED, result.output
+    assert api.asked[1] == ("PUT", "/tenants/new", {"base": True, "limits": {"tokens_per_day": 5}})
+
+
+def _refusal(status: int) -> httpx.Response:
+    body = envelope("the server's own words", type_="x", param=None, code="y")
+    return httpx.Response(status, json=body)
+
+
+FAILURES: dict[str, tuple[httpx.Response | Exception, int, str]] = {
+    "nobody there": (httpx.ConnectError("refused"), AWAY, "serve-app up"),
+    "a wrong key": (_refusal(401), DENIED, "the server's own words"),
+    "a tenant's key": (_refusal(403), DENIED, "refused the key"),
+    "a bad field": (_refusal(400), CONFIG_REFUSED, "the server's own words"),
+    "nothing of the name": (_refusal(404), REFUSED, "the server's own words"),
+    "a conflict": (_refusal(409), REFUSED, "the server's own words"),
+    "no gateway": (httpx.Response(503, text="<html>"), AWAY, "cannot answer now (503)"),
+    "another server": (httpx.Response(200, text="<html>"), UNKNOWN_ANSWER, "is the URL right?"),
+    "another API": (httpx.Response(200, json=["x"]), UNKNOWN_ANSWER, "is the URL right?"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failure_is_one_line_and_an_exit_code_for(run: Run, case: str) -> None:
+    answer, code, words = FAILURES[case]
+    result, _ = run("tenant show acme", answer)
+    assert result.exit_code == code
+    assert words in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tenant rm acme",
+        "key rm 0aB1",
+        "key create acme --expires-in soon",
+        "key create acme --limit much",
+        "tenant set acme --limit tokens_per_day=-1",
+    ],
+)
+def test_a_wrong_command_line_asks_nothing(run: Run, command: str) -> None:
+    result, api = run(command)
+    assert result.exit_code == CONFIG_REFUSED
+    assert api.asked == []
+
+
+def test_without_a_key_it_is_said_where_one_comes_from() -> None:
+    result = CliRunner(env={KEY_VARIABLE: ""}).invoke(app, ["tenant", "ls"])
+    assert result.exit_code == CONFIG_REFUSED
+    assert "sk-admin-demo" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "lasts"), [("90d", 7_776_000), ("12h", 43_200), ("5m", 300), ("7s", 7), ("7", 7)]
+)
+def test_times_have_units(given: str, lasts: int) -> None:
+    assert seconds(given, "--overlap") == lasts
