@@ -18,6 +18,7 @@ class Asked:
     """Who asked, and when.
 
     Attributes:
+        tokens: what it is reckoned to use, prompt and answer.
         headers: what its answer tells of limits.
         held: gives back, when the request is over, all that it holds.
         call: what became of it, once it is governed.
@@ -26,6 +27,7 @@ class Asked:
 
     access: Access
     identity: Identity
+    tokens: int
     headers: dict[str, str]
     held: ExitStack
     at: float
@@ -35,6 +37,7 @@ class Asked:
     def __init__(self, request: Request, identity: Identity) -> None:
         self.access = request.state.access
         self.identity = identity
+        self.tokens = 0
         self.headers = {}
         self.held = request.state.held
         self.at = asyncio.get_running_loop().time()

@@ -22,6 +22,7 @@ from serve_app.gateway.exchange import Exchange
 from serve_app.gateway.limiter import Limiter
 from serve_app.gateway.meter import Meter
 from serve_app.gateway.reading import read
+from serve_app.gateway.reckoner import Reckoner
 from serve_app.gateway.registry import Registry
 from serve_app.gateway.turnstile import Turnstile
 from serve_app.routing.messages import GENERATING, Call, News, Operation
@@ -64,6 +65,7 @@ class Gateway:
         self._delivery = Delivery(settings, metrics, self.placements)
         self._buses = Buses(replicas, self.id, tuning, metrics.copied)
         self.meter = Meter(self.id, spool_dir, registry.record, metrics)
+        self._reckoner = Reckoner()
         self._limiter = Limiter(self.id, registry.share, metrics)
         self._turnstile = Turnstile(self._buses.fleet, settings, metrics)
         self._caps = lru_cache(_CAPS)(partial(narrowed, settings))
@@ -162,7 +164,8 @@ class Gateway:
         call = asked.call = self._call(asked, target, operation, governed)
         if operation in CACHED:
             call.prompt_tokens = govern.prompt_chars(body) // govern.CHARS_A_TOKEN
-        await self._limiter.admit(asked, call)
+        self._reckoner.reckon(asked, call)
+        await self._limiter.admit(asked)
         await self._turnstile.enter(asked, call)
         exchange = Exchange(
             call, self._buses, self._handle, self._deadline(), self._settings.max_buffer_bytes

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.too_many import limited, standing
-from serve_app.routing.messages import Call
 from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.allot import (
     BUDGETS,
@@ -36,8 +35,6 @@ WAIT_S = 0.8
 RETRY_S = 0.05
 REPEAT_S = 1.0
 """What has not changed is said again after so long."""
-COMPLETION = 256
-"""Tokens an answer is reckoned at until a tenant's own are known."""
 FIRST_PART = 10
 """While control is away, a gateway that was given nothing takes this part of a limit."""
 
@@ -66,12 +63,11 @@ class Limiter:
         self._clock = clock
         self._tallies: dict[Subject, Tally] = {}
         self._said: dict[Subject, tuple[float, object]] = {}
-        self._completions: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._round: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reporting: asyncio.Task[None] | None = None
 
-    async def admit(self, asked: Asked, call: Call) -> None:
+    async def admit(self, asked: Asked) -> None:
         """Let a request in, and charge what it is reckoned to use; settled when it is over.
 
         Raises:
@@ -80,7 +76,7 @@ class Limiter:
         tallies = self._tallies_of(asked.identity)
         if not tallies:
             return
-        ask = Ask(self._reckoned(asked.tenant.id, call), asked.access.adapter)
+        ask = Ask(asked.tokens, asked.access.adapter)
         await self._room(tallies, ask)
         now = self._clock()
         seconds = [tally.charge(ask, now) for _, tally in tallies]
@@ -91,8 +87,6 @@ class Limiter:
             used, over = access.prompt_tokens + access.completion_tokens, self._clock()
             for (_, tally), second in zip(tallies, seconds, strict=True):
                 tally.settle(ask, second, used, over)
-            if access.completion_tokens:
-                self._learn(asked.tenant.id, access.completion_tokens)
 
         asked.held.callback(settle)
 
@@ -139,18 +133,6 @@ class Limiter:
                 self._reporting = asyncio.get_running_loop().create_task(self._report())
         tally.limits = limits
         return tally
-
-    def _reckoned(self, tenant: str, call: Call) -> int:
-        """Tokens a call will use: its prompt, and what it may generate or what is usual."""
-        body = call.body
-        most = next((body[f] for f in _COUNTS if isinstance(body.get(f), int)), None)
-        usual = self._completions.get(tenant, COMPLETION)
-        answer = usual if most is None else min(most, usual)
-        return call.prompt_tokens + round(answer) * (body.get("n") or 1)
-
-    def _learn(self, tenant: str, completion: int) -> None:
-        usual = self._completions.get(tenant, COMPLETION)
-        self._completions[tenant] = usual + (completion - usual) / 16
 
     async def _report(self) -> None:
         """Tell control what is used and wanted, as long as there is anything to tell."""
@@ -206,9 +188,6 @@ class Limiter:
                     for limit in shared_limits(tally.limits)
                 )
                 tally.share = Share((requests, tokens, concurrent, adapters))
-
-
-_COUNTS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def _short(

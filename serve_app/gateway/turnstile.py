@@ -1,29 +1,65 @@
-"""Where requests go on to the fleet, or are told to come again."""
+"""Where requests go on to the fleet: in turn when it is full, and told to come again when the turn
+would be long.
 
+Engines serve first come first served, so what they have no seat for waits here, where tenants have
+their shares. Each gateway is fair by itself, over seats that all of them see.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
 from math import ceil
 
 from serve_app.errors import Overloaded
 from serve_app.gateway.asked import Asked
+from serve_app.routing.fair import FairQueue, Ticket
 from serve_app.routing.fleet import Fleet
-from serve_app.routing.messages import Call
+from serve_app.routing.messages import GENERATING, Call
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.metrics import GatewayMetrics
 
+LOOK_S = 0.05
+"""While somebody waits, seats are looked for so often: others' come free unheard."""
+
 
 class Turnstile:
-    """Lets through what the fleet has room for."""
+    """Lets through what the fleet has seats for, tenants by their weights. For one event loop."""
 
-    def __init__(self, fleet: Fleet, settings: GatewaySettings, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        settings: GatewaySettings,
+        metrics: GatewayMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._fleet = fleet
         self._settings = settings
         self._metrics = metrics
+        self._clock = clock
+        self._queue = FairQueue()
+        self._turns: dict[int, asyncio.Future[None]] = {}
+        self._look: asyncio.TimerHandle | None = None
 
-    async def enter(self, _asked: Asked, call: Call) -> None:
-        """Refuse what would wait for longer than it should, wherever it went.
+    async def enter(self, asked: Asked, call: Call) -> None:
+        """Come back when the request may go on.
 
         Raises:
-            Overloaded: so.
+            Overloaded: it would wait, or has waited, for longer than it should.
         """
+        self._must_be_served(call)
+        if call.operation not in GENERATING:
+            return
+        now, tenant = self._clock(), asked.tenant
+        ticket = self._queue.arrive(tenant.id, tenant.weight, max(1, asked.tokens), now)
+        asked.held.callback(self._leave, ticket, asked)
+        self._let_in()
+        if ticket.entered:
+            return
+        await self._turn(ticket, now)
+        self._metrics.queued(self._clock() - now)
+
+    def _must_be_served(self, call: Call) -> None:
+        """Refuse what would wait for longer than it should, wherever it went."""
         fleet = self._fleet
         if not fleet.answering():
             raise Overloaded("No replica is ready; try again.", retry_after_s=2)
@@ -33,3 +69,50 @@ class Turnstile:
         if after_s is not None:
             self._metrics.shed()
             raise Overloaded("Every replica is busy; try again.", retry_after_s=ceil(after_s))
+
+    async def _turn(self, ticket: Ticket, now: float) -> None:
+        expected_s, most_s = self._queue.expected_s(ticket, now), self._settings.max_wait_s
+        if expected_s > most_s:
+            self._metrics.shed()
+            raise Overloaded(
+                "Every replica is busy; try again.", retry_after_s=ceil(expected_s - most_s)
+            )
+        turn = self._turns[id(ticket)] = asyncio.get_running_loop().create_future()
+        self._look_later()
+        try:
+            async with asyncio.timeout(most_s):
+                await turn
+        except TimeoutError:
+            if ticket.entered:
+                return
+            self._metrics.shed()
+            raise Overloaded("Every replica is busy; try again.", retry_after_s=1) from None
+        finally:
+            del self._turns[id(ticket)]
+
+    def _leave(self, ticket: Ticket, asked: Asked) -> None:
+        access = asked.access
+        used = access.prompt_tokens - access.cached_tokens + access.completion_tokens
+        self._queue.leave(ticket, used if ticket.entered else 0, self._clock())
+        self._let_in()
+
+    def _let_in(self) -> None:
+        """Everybody there is a seat for."""
+        now = self._clock()
+        while self._queue.waiting:
+            ticket = self._queue.next(self._fleet.seats(), now)
+            if ticket is None:
+                return
+            turn = self._turns.get(id(ticket))
+            if turn is not None and not turn.done():
+                turn.set_result(None)
+
+    def _look_later(self) -> None:
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look = None
+        self._let_in()
+        if self._queue.waiting:
+            self._look_later()

@@ -9,6 +9,7 @@ from threading import Lock
 
 from serve_app.adapters.version import Version
 from serve_app.routing.books import Booking, Books
+from serve_app.routing.fair import Seats
 from serve_app.routing.heard import NO_NEWS, Heard, believable
 from serve_app.routing.homes import Homes
 from serve_app.routing.messages import Call, News
@@ -55,6 +56,7 @@ class Fleet:
         self._books = Books()
         self._measured: Costs | None = None  # by whichever replica told last of a load
         self._views: dict[str, ReplicaView] = {}
+        self._seats: Seats | None = None
 
     def replicas_are(self, replicas: frozenset[str]) -> None:
         """Ray's own word on which replicas run."""
@@ -67,6 +69,7 @@ class Fleet:
             self._running = replicas
             self._heard = {id_: heard for id_, heard in self._heard.items() if id_ in replicas}
             self._views.clear()
+            self._seats = None
         self._on_change(replicas)
 
     def heard(self, replica: str, news: News) -> None:
@@ -80,12 +83,14 @@ class Fleet:
             self._books.told(replica)
             self._heard[replica] = Heard.after(before, news, self._clock())
             self._views.pop(replica, None)
+            self._seats = None
 
     def doubt(self, replica: str) -> None:
         """Something of this replica failed: believe nothing it said until it speaks again."""
         with self._lock:
             self._heard.pop(replica, None)
             self._views.pop(replica, None)
+            self._seats = None
 
     def place(self, call: Call, replicas: tuple[str, ...]) -> list[str]:
         """Rank ``replicas`` for a call and book it on the best at once."""
@@ -152,6 +157,18 @@ class Fleet:
         version = call.version.name if call.version else None
         with self._lock:
             return shed_after_s(version, self._told_views(), self._tuning)
+
+    def seats(self) -> Seats:
+        """Places in the batches of the living replicas, and what other gateways have in them."""
+        if self._seats is None:
+            with self._lock:
+                news = [heard.news for heard in self._heard.values() if heard.news.alive]
+                flights = [flight for one in news for flight in one.in_flight.items()]
+                others = {gateway for gateway, _ in flights} - {self._gateway}
+                taken = sum(n for gateway, n in flights if gateway in others)
+                capacity = sum(one.capacity for one in news)
+                self._seats = Seats(capacity, taken, 1 + len(others))
+        return self._seats
 
     def outstanding(self) -> int:
         """Calls of this gateway that are placed and not over."""

@@ -59,6 +59,14 @@ PANELS = (
         {"{{subject}}: {{limit}}": _rate("serve_app_limited_total", "subject, limit")},
     ),
     Panel(
+        "Waiting for a turn at a full fleet",
+        "s",
+        {
+            "p50": _quantile(0.5, "serve_app_queue_seconds"),
+            "p99": _quantile(0.99, "serve_app_queue_seconds"),
+        },
+    ),
+    Panel(
         "Records of usage",
         "short",
         {

@@ -64,6 +64,11 @@ class GatewayMetrics:
         self._shed = Counter(
             "serve_app_shed_total", "Calls refused because they would wait too long anywhere."
         )
+        self._queued_s = Histogram(
+            "serve_app_queue_seconds",
+            "Seconds that calls waited for their turn at a full fleet.",
+            boundaries=_SECONDS,
+        )
         self._copies = Counter(
             "serve_app_copies_total", "Copies of hot adapters begun in the background."
         )
@@ -137,6 +142,10 @@ class GatewayMetrics:
     def shed(self) -> None:
         """A call was refused, for it would have waited too long wherever it went."""
         self._shed.inc()
+
+    def queued(self, seconds: float) -> None:
+        """A call has had its turn after so long."""
+        self._queued_s.observe(seconds)
 
     def copied(self) -> None:
         """A replica was told to load a hot adapter that others hold already."""

@@ -113,6 +113,9 @@ class RecordedMetrics(GatewayMetrics):
     def usage_lost(self, records: int) -> None:
         self.records -= records
 
+    def queued(self, seconds: float) -> None:
+        self.relief.append("queued")
+
     def limited(self, subject: str, limit: str) -> None:
         self.limited_by.append((subject, limit))
 
