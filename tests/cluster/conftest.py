@@ -38,6 +38,7 @@ def stub_config(adapters: Path, gateways: int = 1, replicas: int = 2) -> dict[st
     harness.deployment(config, "engine").update(
         num_replicas=replicas, ray_actor_options={"num_cpus": 0}
     )
+    harness.args(config)["gateway"]["max_wait_s"] = 60
     harness.args(config)["registry"] = {"roots": [str(adapters)], "grace_s": 1, "drain_s": 5}
     harness.deployment(config, "gateway").update(
         num_replicas=gateways, ray_actor_options={"num_cpus": 0}
