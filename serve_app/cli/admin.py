@@ -1,12 +1,16 @@
 """Asks the admin API of a running application, and shows what it answers."""
 
+import csv
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -93,6 +97,15 @@ class Admin:
             whole["data"] += page["data"]
         return whole | {"has_more": False, "last_id": page["last_id"]}
 
+    def sums(self, **params: Any) -> Json:
+        """Every page of usage as one."""
+        page = whole = self.ask("GET", "/usage", limit=10_000, **params)
+        while page["has_more"]:
+            offset = page["next_offset"]
+            page = self.ask("GET", "/usage", limit=10_000, offset=offset, **params)
+            whole["data"] += page["data"]
+        return whole | {"has_more": False, "next_offset": None}
+
     def _read(self, answer: httpx.Response) -> Json:
         status = answer.status_code
         try:
@@ -114,6 +127,18 @@ class Admin:
                 UNKNOWN_ANSWER,
             )
         return body
+
+
+def path(*parts: str) -> str:
+    """Where something is; what a person gave as a name stays one part of it.
+
+    Raises:
+        typer.BadParameter: one is empty, or would lead elsewhere.
+    """
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise typer.BadParameter(f"{part!r} is no name")
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def run(site: Site, work: Callable[[Admin], Json], show: Show) -> int:
@@ -162,6 +187,15 @@ def as_record(console: Console, answer: Json) -> None:
         if field != "object":
             table.add_row(field, _shown(field, value))
     console.print(table)
+
+
+def as_csv(_console: Console, answer: Json) -> None:
+    """Writes a list as CSV, for spreadsheets and programs, under a line of names."""
+    rows = answer["data"]
+    writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
+    if rows:
+        writer.writeheader()
+    writer.writerows(rows)
 
 
 def as_word(word: str) -> Show:

@@ -52,7 +52,7 @@ def show_key(
     from serve_app.cli import admin
 
     site = admin.Site(url, api_key, output)
-    raise typer.Exit(admin.tell(site, admin.as_record, "GET", f"/keys/{id_}"))
+    raise typer.Exit(admin.tell(site, admin.as_record, "GET", admin.path("keys", id_)))
 
 
 @key.command("create")
@@ -100,7 +100,7 @@ def rotate_key(
 
     site, body = admin.Site(url, api_key, output), {"overlap_s": seconds(overlap, "--overlap")}
     show = _alone if quiet else _once
-    raise typer.Exit(admin.tell(site, show, "POST", f"/keys/{id_}/rotate", body))
+    raise typer.Exit(admin.tell(site, show, "POST", admin.path("keys", id_, "rotate"), body))
 
 
 @key.command("rm")
@@ -116,7 +116,7 @@ def revoke_key(
 
     sure(f"Revoke key {id_}", yes)
     site, done = admin.Site(url, api_key, output), admin.as_word(f"{id_} is revoked")
-    raise typer.Exit(admin.tell(site, done, "DELETE", f"/keys/{id_}"))
+    raise typer.Exit(admin.tell(site, done, "DELETE", admin.path("keys", id_)))
 
 
 def seconds(given: str, option: str) -> int:

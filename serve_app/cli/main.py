@@ -10,6 +10,7 @@ from serve_app.cli.calibrate import calibrate
 from serve_app.cli.exits import CONFIG_REFUSED, MACHINE_UNFIT
 from serve_app.cli.fleet import fleet
 from serve_app.cli.keys import key
+from serve_app.cli.limits import limits
 from serve_app.cli.simulate import simulate
 from serve_app.cli.tenants import grant, tenant
 from serve_app.cli.usage import usage
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="serve-app",
     help="One base model, many LoRA adapters, many tenants, on Ray Serve and vLLM.",
+    epilog="Exit codes: 0 done, 1 the application failed, 2 the command line or config is wrong, "
+    "3 the machine is unfit, 4 nothing answers, 5 the key is refused, 6 something else answers, "
+    "7 it would not do it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -129,6 +133,7 @@ app.command()(usage)
 app.add_typer(tenant, name="tenant")
 app.add_typer(grant, name="grant")
 app.add_typer(key, name="key")
+app.add_typer(limits, name="limits")
 
 
 def _adapters(ours: "Ours") -> "list[Finding]":

@@ -27,22 +27,24 @@ Form = Annotated[Output, typer.Option(help="json: what the application answers."
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to.")]
 Limit = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=AMOUNT", help="A limit, such as requests_per_minute=600."),
+    typer.Option(
+        metavar="NAME=AMOUNT", help="A limit, such as requests_per_minute=600; none takes it away."
+    ),
 ]
 
 
-def limits_of(given: list[str] | None) -> dict[str, int]:
-    """Limits from the command line, by name.
+def limits_of(given: list[str] | None, hint: str = "--limit") -> dict[str, int | None]:
+    """Limits from the command line, by name; None is no limit.
 
     Raises:
         typer.BadParameter: one is no ``NAME=AMOUNT``.
     """
-    limits: dict[str, int] = {}
+    limits: dict[str, int | None] = {}
     for one in given or ():
         name, _, amount = one.partition("=")
-        if not name or not amount.isdigit():
-            raise typer.BadParameter(f"{one!r} is not like NAME=AMOUNT", param_hint="--limit")
-        limits[name] = int(amount)
+        if not name or not (amount == "none" or (amount.isascii() and amount.isdigit())):
+            raise typer.BadParameter(f"{one!r} is not like NAME=AMOUNT", param_hint=hint)
+        limits[name] = None if amount == "none" else int(amount)
     return limits
 
 

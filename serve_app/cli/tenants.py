@@ -41,7 +41,7 @@ def show_tenant(
     from serve_app.cli import admin
 
     site = admin.Site(url, api_key, output)
-    raise typer.Exit(admin.tell(site, admin.as_record, "GET", f"/tenants/{id_}"))
+    raise typer.Exit(admin.tell(site, admin.as_record, "GET", admin.path("tenants", id_)))
 
 
 @tenant.command("set")
@@ -64,7 +64,7 @@ def set_tenant(
     api_key: AdminKey = "",
     output: Form = Output.TEXT,
 ) -> None:
-    """Make a tenant, or change what is named of one; the rest stays. Limits are put together."""
+    """Make a tenant, or change what is named of one; the rest stays, each limit too."""
     from serve_app.cli import admin
 
     named: dict[str, Any] = {
@@ -74,14 +74,15 @@ def set_tenant(
         "base": base,
         "enabled": enabled,
         "weight": weight,
-        "limits": limits_of(limit) if limit else None,
     }
     changes = {name: value for name, value in named.items() if value is not None}
+    limits, path = limits_of(limit), admin.path("tenants", id_)
 
     def work(api: admin.Admin) -> admin.Json:
-        there = api.find(f"/tenants/{id_}") or {}
-        kept = {name: there[name] for name in (*_KEPT, "limits") if name in there}
-        return api.ask("PUT", f"/tenants/{id_}", kept | changes)
+        there = api.find(path) or {}
+        kept = {name: there[name] for name in _KEPT if name in there}
+        all_limits = there.get("limits", {}) | limits
+        return api.ask("PUT", path, kept | changes | {"limits": all_limits})
 
     raise typer.Exit(admin.run(admin.Site(url, api_key, output), work, admin.as_record))
 
@@ -100,7 +101,7 @@ def remove_tenant(
     sure(f"Remove tenant {id_} and revoke its keys", yes)
     site = admin.Site(url, api_key, output)
     done = admin.as_word(f"{id_} is removed")
-    raise typer.Exit(admin.tell(site, done, "DELETE", f"/tenants/{id_}"))
+    raise typer.Exit(admin.tell(site, done, "DELETE", admin.path("tenants", id_)))
 
 
 @grant.command("ls")
@@ -132,7 +133,7 @@ def add_grant(
 
     site = admin.Site(url, api_key, output)
     done = admin.as_word(f"{to} may use {adapter}")
-    raise typer.Exit(admin.tell(site, done, "PUT", f"/grants/{adapter}/{to}"))
+    raise typer.Exit(admin.tell(site, done, "PUT", admin.path("grants", adapter, to)))
 
 
 @grant.command("rm")
@@ -148,4 +149,4 @@ def remove_grant(
 
     site = admin.Site(url, api_key, output)
     done = admin.as_word(f"{to} may not use {adapter} any more")
-    raise typer.Exit(admin.tell(site, done, "DELETE", f"/grants/{adapter}/{to}"))
+    raise typer.Exit(admin.tell(site, done, "DELETE", admin.path("grants", adapter, to)))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from serve_app.cli.options import URL, AdminKey, Form, Output, Url
+from serve_app.tenancy.usage import By, Interval
 
 _COUNTS = {
     "requests": "requests",
@@ -24,11 +25,11 @@ def usage(
         str | None, typer.Option("--from", help="A date such as 2026-01-31; 30 days ago, if not.")
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="A date, which is excluded.")] = None,
-    interval: Annotated[str, typer.Option(help="hour, day or total.")] = "total",
+    interval: Annotated[Interval, typer.Option(help="What a row sums up.")] = Interval.TOTAL,
     by: Annotated[
-        list[str] | None,
-        typer.Option(help="tenant, key, adapter, version, arm or outcome; may be repeated."),
+        list[By] | None, typer.Option(help="A row for each of; may be repeated; tenant, if not.")
     ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
     url: Url = URL,
     api_key: AdminKey = "",
     output: Form = Output.TEXT,
@@ -36,9 +37,11 @@ def usage(
     """What tenants have used: requests, tokens and times."""
     from serve_app.cli import admin
 
-    groups = by or ["tenant"]
+    if as_csv and output is Output.JSON:
+        raise typer.BadParameter("is not for --output json too", param_hint="--csv")
+    groups = [one.value for one in by or [By.TENANT]]
     columns = {name: name for name in groups} | _COUNTS
-    if interval != "total":
+    if interval is not Interval.TOTAL:
         columns = {"start": "from"} | columns
     asked: dict[str, Any] = {
         "tenant": tenant,
@@ -46,9 +49,9 @@ def usage(
         "key": key,
         "from": since,
         "to": until,
-        "interval": interval,
+        "interval": interval.value,
         "group_by": groups,
-        "limit": 10_000,
     }
-    site, show = admin.Site(url, api_key, output), admin.as_table("Usage", columns)
-    raise typer.Exit(admin.run(site, lambda api: api.ask("GET", "/usage", **asked), show))
+    site = admin.Site(url, api_key, output)
+    show = admin.as_csv if as_csv else admin.as_table("Usage", columns)
+    raise typer.Exit(admin.run(site, lambda api: api.sums(**asked), show))

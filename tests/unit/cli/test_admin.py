@@ -1,5 +1,7 @@
 """`serve-app tenant|key|grant|usage`: what they ask of the admin API, show, and fail with."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -94,7 +96,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 _USAGE_QUERY = (
-    "tenant=acme&from=2026-01-01&interval=total&group_by=adapter&group_by=key&limit=10000"
+    "limit=10000&tenant=acme&from=2026-01-01&interval=total&group_by=adapter&group_by=key"
 )
 ASKED: dict[str, tuple[str, httpx.Response, tuple[str, str, Any]]] = {
     "a tenant": (
@@ -142,11 +144,15 @@ ASKED: dict[str, tuple[str, httpx.Response, tuple[str, str, Any]]] = {
     ),
     "usage": (
         *("usage --tenant acme --from 2026-01-01 --by adapter --by key", a_page(USED)),
-        (
-            "GET",
-            f"/usage?{_USAGE_QUERY}",
-            None,
-        ),
+        ("GET", f"/usage?{_USAGE_QUERY}", None),
+    ),
+    "limits": (
+        *("limits show acme", httpx.Response(200, json={"object": "limits", "limits": {}})),
+        ("GET", "/limits/acme", None),
+    ),
+    "a name that is none": (
+        *("tenant show a/../b?c", httpx.Response(200, json=TENANT)),
+        ("GET", "/tenants/a%2F..%2Fb%3Fc", None),
     ),
 }
 
@@ -185,9 +191,35 @@ def test_usage_is_a_table_of_numbers(run: Run) -> None:
         assert shown in result.stdout
 
 
+def test_usage_is_every_page_and_may_be_csv(run: Run) -> None:
+    first = {"object": "list", "data": [USED], "has_more": True, "next_offset": 1}
+    pages = (httpx.Response(200, json=first), a_page(USED | {"requests": 5}))
+    result, api = run("usage --csv", *pages)
+    assert [path.partition("&offset=")[2].partition("&")[0] for _, path, _ in api.asked] == [
+        "",
+        "1",
+    ]
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [(row["tenant"], row["requests"]) for row in rows] == [("acme", "1234"), ("acme", "5")]
+    nothing, _ = run("usage --csv", a_page())
+    assert (nothing.exit_code, nothing.stdout) == (STOPPED, "")
+
+
+def test_setting_limits_changes_only_those_that_are_named(run: Run) -> None:
+    there = {"object": "limits", "id": "acme", "limits": {"tokens_per_day": 9, "max_n": 2}}
+    result, api = run(
+        "limits set acme requests_per_minute=60 max_n=none",
+        httpx.Response(200, json=there),
+        httpx.Response(200, json=there),
+    )
+    assert result.exit_code == STOPPED, result.output
+    limits = {"requests_per_minute": 60, "tokens_per_day": 9, "max_n": None}
+    assert api.asked[1] == ("PUT", "/limits/acme", limits)
+
+
 def test_setting_a_tenant_changes_only_what_is_named(run: Run) -> None:
     result, api = run(
-        "tenant set acme --weight 3 --disabled",
+        "tenant set acme --weight 3 --disabled --limit tokens_per_day=5",
         httpx.Response(200, json=TENANT),
         httpx.Response(200, json=TENANT),
     )
@@ -200,7 +232,7 @@ def test_setting_a_tenant_changes_only_what_is_named(run: Run) -> None:
         "base": False,
         "enabled": False,
         "weight": 3.0,
-        "limits": {"requests_per_minute": 60},
+        "limits": {"requests_per_minute": 60, "tokens_per_day": 5},
     }
 
 
@@ -248,6 +280,11 @@ def test_a_failure_is_one_line_and_an_exit_code_for(run: Run, case: str) -> None
         "key create acme --expires-in soon",
         "key create acme --limit much",
         "tenant set acme --limit tokens_per_day=-1",
+        "tenant rm .. --yes",
+        "limits set acme",
+        "limits set acme fast",
+        "usage --by colour",
+        "usage --csv --output json",
     ],
 )
 def test_a_wrong_command_line_asks_nothing(run: Run, command: str) -> None:
