@@ -22,7 +22,7 @@ PYTHON = $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c '$(FITS)' >/dev/null 2>&1; then echo $$p; break; fi; done)
 endif
 
-.PHONY: help setup demo-model demo serve test check format bench bench-live bench-registry bench-routing bench-slots clean
+.PHONY: help setup demo-model demo serve test check format bench bench-admission bench-live bench-registry bench-routing bench-slots clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -50,6 +50,9 @@ format: $(STAMP) ## put the code into form
 
 bench: demo-model ## compare with a bare vLLM server in the same run
 	@$(BIN)/python -m serve_app.bench --config $(CONFIG)
+
+bench-admission: $(STAMP) ## what comes before a request may go on, with ten thousand tenants
+	@$(BIN)/python -m serve_app.bench.admission
 
 bench-live: demo-model ## ways to route, on real Ray Serve and real engines
 	@$(BIN)/python -m serve_app.bench.live

@@ -124,8 +124,9 @@ async def test_requests_at_a_time_are_counted_over_both_gateways(app: RunningApp
         statuses = Counter(answer.status_code for answer in answers)
         assert set(statuses) == {200, 429}
         assert 1 <= statuses[200] <= 4
-        again = await _ask(client, key)
-    assert again.status_code == 200
+        async with asyncio.timeout(10):  # what one gateway does not use reaches the other soon
+            while (await _ask(client, key)).status_code != 200:  # noqa: ASYNC110 - it is asked
+                await asyncio.sleep(0.1)
 
 
 async def test_usage_is_what_clients_received_though_a_gateway_and_control_are_killed(

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -48,4 +49,13 @@ def test_the_registration_example_makes_an_adapter_its_tenant_can_use(app: Runni
     removed = httpx.delete(
         f"{app.url}/v1/lora/house-chef", headers={"Authorization": "Bearer sk-admin-demo"}
     )
+    assert removed.status_code == 200
+
+
+def test_the_tenant_example_makes_a_customer_who_is_answered(app: RunningApp) -> None:
+    bin_ = Path(sys.executable).parent
+    answer = json.loads(run("bash", "-c", f"PATH={bin_}:$PATH\n{snippet('tenant', app)}"))
+    assert who_answered(answer["choices"][0]["text"]) == {"cooking-chef-lora"}
+    admin = {"Authorization": "Bearer sk-admin-demo"}
+    removed = httpx.delete(f"{app.url}/admin/v1/tenants/newco", headers=admin)
     assert removed.status_code == 200
