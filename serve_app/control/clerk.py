@@ -20,6 +20,7 @@ from serve_app.control.tenant_records import (
 )
 from serve_app.control.tenants import decided
 from serve_app.errors import NotFound, PermissionDenied
+from serve_app.tenancy.allot import Subject
 from serve_app.tenancy.commands import (
     ChangeKey,
     KeyMaking,
@@ -50,6 +51,7 @@ class Clerk:
     Args:
         pepper: under which keys are hashed.
         unix: the time of day, in seconds.
+        in_use: what a tenant uses of its limits, in the order of ``allot.LIMITS``.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class Clerk:
         store: Store,
         pepper: bytes,
         unix: Callable[[], float],
+        in_use: Callable[[Subject], tuple[int, ...]],
     ) -> None:
         self._ledger = ledger
         self._enrolment = enrolment
         self._store = store
         self._pepper = pepper
         self._unix = unix
+        self._in_use = in_use
         self._used: dict[str, int] = {}
 
     async def answer(self, command: TenantCommand) -> Answer:
@@ -194,7 +198,7 @@ class Clerk:
 
     def _limits(self, id_: str) -> Json:
         record = self._tenant(id_)
-        return limits_record(id_, record["limits"])
+        return limits_record(id_, record["limits"], self._in_use(("tenant", id_)))
 
     def _key(self, id_: str) -> Json:
         declared = self._enrolment.declared

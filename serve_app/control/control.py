@@ -22,6 +22,7 @@ from serve_app.adapters.commands import (
     ShowVersions,
 )
 from serve_app.adapters.report import Report
+from serve_app.control.authority import Authority
 from serve_app.control.book import Book, Change
 from serve_app.control.broadcast import Broadcast
 from serve_app.control.changes import opening
@@ -41,7 +42,8 @@ from serve_app.control.usage import UsageBook
 from serve_app.directory import Directory
 from serve_app.errors import AdapterConflict, ApiError
 from serve_app.feed import Update
-from serve_app.tenancy.allot import Subject
+from serve_app.tenancy.allot import Report as Claims
+from serve_app.tenancy.allot import Shares, Subject
 from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.usage import Batch, ShowUsage
 
@@ -73,7 +75,10 @@ class Control:
         self._broadcast = Broadcast(times.beat_s)
         enrolment = Enrolment(pepper)
         self._ledger = Ledger(store, book, self._broadcast, enrolment)
-        self._clerk = Clerk(self._ledger, enrolment, store, pepper, times.unix)
+        self._authority = Authority(times.monotonic, self.spent, times.learning_s)
+        self._clerk = Clerk(
+            self._ledger, enrolment, store, pepper, times.unix, self._authority.used
+        )
         self._usage = UsageBook(
             store, times.unix, times.requests_days, times.usage_days, self._clerk.used
         )
@@ -146,6 +151,10 @@ class Control:
         """Tokens of a tenant or a key this day and this month, UTC."""
         return self._usage.spent(subject)
 
+    def share(self, claims: Claims) -> Shares:
+        """Divide limits: what a gateway may use of those it has claimed."""
+        return self._authority.share(claims)
+
     async def manage(self, command: Command | TenantCommand | ShowUsage) -> Answer:
         """Do what is asked. A refusal is an answer too."""
         try:
@@ -181,6 +190,7 @@ class Control:
         self._registering.resume()
         await self._sweeper.sweep()
         await self._clerk.sweep()
+        self._authority.sweep()
         now = self._times.monotonic()
         if now - self._usage_swept_at >= USAGE_SWEEP_S:
             self._usage_swept_at = now

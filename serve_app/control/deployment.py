@@ -1,7 +1,6 @@
 """The Ray Serve deployment ``control``: one replica, the registry behind methods of its own."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +18,6 @@ from serve_app.adapters.sources import SourceRules
 from serve_app.adapters.staging import Stager
 from serve_app.adapters.version import FILES
 from serve_app.configuration import parse
-from serve_app.control.authority import Authority
 from serve_app.control.control import Control
 from serve_app.control.probing import Canary, Send
 from serve_app.control.registering import Workshop
@@ -31,7 +29,7 @@ from serve_app.feed import Update
 from serve_app.routing.messages import Probe, Reply
 from serve_app.settings import AppSettings, EngineSettings, RegistrySettings
 from serve_app.telemetry.metrics import ControlMetrics
-from serve_app.tenancy.allot import Report, Share, Subject
+from serve_app.tenancy.allot import Report, Shares
 from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.usage import Batch, ShowUsage
 
@@ -67,7 +65,6 @@ class ControlReplica:
             ),
             settings.pepper.get_secret_value().encode(),
         )
-        self._authority = Authority(time.monotonic, self._control.spent)
         loop = asyncio.get_running_loop()
         self._sweeping = loop.create_task(self._control.sweep_forever())
 
@@ -113,9 +110,9 @@ class ControlReplica:
         """
         await self._control.record(batch)
 
-    async def share(self, report: Report) -> dict[Subject, Share]:
+    async def share(self, report: Report) -> Shares:
         """Divide limits: what a gateway may use of those it has claimed."""
-        return self._authority.share(report)
+        return self._control.share(report)
 
     async def read(self, digest: str, file: str) -> AsyncIterator[bytes]:
         """One of the two files of a content, for replicas on other nodes.
@@ -153,7 +150,6 @@ class ControlReplica:
         if self._sweeping.done():
             raise RuntimeError("the registry is not swept any more")
         book, followers = self._control.book, self._control.followers
-        self._authority.sweep()
         adapters = len(self._control.entries)
         self._metrics.holds(adapters, {s.value: n for s, n in book.states.items()}, followers)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from serve_app.control.account import Account, Issued
+from serve_app.tenancy.allot import LIMITS
 from serve_app.tenancy.keys import Key
 from serve_app.tenancy.tenant import Tenant
 
@@ -78,9 +79,16 @@ def grant_record(adapter: str, tenant: str) -> Json:
     return {"id": f"{adapter}/{tenant}", "object": "grant", "adapter": adapter, "tenant": tenant}
 
 
-def limits_record(tenant: str, limits: Json) -> Json:
-    """What a tenant may use."""
-    return {"id": tenant, "object": "limits", "limits": limits}
+def limits_record(tenant: str, limits: Json, in_use: tuple[int, ...]) -> Json:
+    """What a tenant may use, uses, and may still use; ``in_use`` in the order of ``LIMITS``."""
+    used = {name: n for name, n in zip(LIMITS, in_use, strict=True) if name in limits}
+    return {
+        "id": tenant,
+        "object": "limits",
+        "limits": limits,
+        "used": used,
+        "remaining": {name: max(0, limits[name] - n) for name, n in used.items()},
+    }
 
 
 def deleted_record(id_: str, kind: str) -> Json:

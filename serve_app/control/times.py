@@ -16,6 +16,7 @@ class Times:
         beat_s: longest silence of a follower's stream.
         requests_days, usage_days: what single requests used, and sums of it by the hour, are kept
             so long.
+        learning_s: gateways have told what they hold of limits so long after control began.
     """
 
     unix: Callable[[], float] = time.time
@@ -24,3 +25,4 @@ class Times:
     beat_s: float = 1.0
     requests_days: int = 30
     usage_days: int = 400
+    learning_s: float = 1.5

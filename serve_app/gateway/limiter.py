@@ -1,44 +1,36 @@
 """Lets requests in as long as their tenant and their key may use more.
 
-What a gateway may use it is told in the background, so a request waits for nobody. Only one that
-its own allowance keeps out, while the limit itself has room, waits for the next word of control.
+What a gateway may use it is told in the background, so a request waits for nobody. Only the first
+one of a tenant, and one that its own allowance keeps out while the limit itself may have room, wait
+for control's next word, and not for long.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.too_many import limited, standing
 from serve_app.telemetry.metrics import GatewayMetrics
-from serve_app.tenancy.allot import (
-    BUDGETS,
-    MEASURES,
-    NOTHING,
-    Report,
-    Share,
-    Subject,
-    is_limited,
-    shared_limits,
-)
+from serve_app.tenancy.allot import BUDGETS, MEASURES, Report, Share, Shares, Subject, is_limited
 from serve_app.tenancy.limits import UNLIMITED, Limits
 from serve_app.tenancy.snapshot import Identity
 from serve_app.tenancy.tally import Ask, Short, Tally
 
 LOGGER = logging.getLogger("ray.serve")
 ROUND_S = 0.25
-"""Seconds between two reports to control while there is anything to report."""
+"""Seconds between two reports to control while anything counts."""
 ANSWER_S = 1.0
+FIRST_S = 0.25
+"""How long a tenant's first request may wait for its share."""
 WAIT_S = 0.8
 """How long a request may wait for other gateways to let go of what they do not use."""
 RETRY_S = 0.05
-REPEAT_S = 1.0
-"""What has not changed is said again after so long."""
-FIRST_PART = 10
-"""While control is away, a gateway that was given nothing takes this part of a limit."""
+SWEEP_S = 1.0
 
-Ask_ = Callable[[Report], Awaitable[Mapping[Subject, Share]]]
+Counted = list[tuple[Subject, Tally]]
 
 
 class Limiter:
@@ -53,7 +45,7 @@ class Limiter:
     def __init__(
         self,
         gateway: str,
-        authority: Ask_,
+        authority: Callable[[Report], Awaitable[Shares]],
         metrics: GatewayMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,7 +54,11 @@ class Limiter:
         self._metrics = metrics
         self._clock = clock
         self._tallies: dict[Subject, Tally] = {}
-        self._said: dict[Subject, tuple[float, object]] = {}
+        self._changed: set[Subject] = set()
+        self._released: set[Subject] = set()
+        self._number = 0
+        self._away = False
+        self._swept_at = clock()
         self._wake = asyncio.Event()
         self._round: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reporting: asyncio.Task[None] | None = None
@@ -85,37 +81,57 @@ class Limiter:
         def settle() -> None:
             access = asked.access
             used, over = access.prompt_tokens + access.completion_tokens, self._clock()
-            for (_, tally), second in zip(tallies, seconds, strict=True):
+            for (subject, tally), second in zip(tallies, seconds, strict=True):
                 tally.settle(ask, second, used, over)
+                self._changed.add(subject)
 
         asked.held.callback(settle)
 
     async def close(self) -> None:
-        if self._reporting is not None:
-            self._reporting.cancel()
-            await asyncio.wait([self._reporting])
+        """Give back what this gateway holds, if control is there to take it."""
+        if self._reporting is None:
+            return
+        self._reporting.cancel()
+        await asyncio.wait([self._reporting])
+        with suppress(Exception):
+            await self._send(set(self._tallies), self._clock(), leaving=True)
 
-    async def _room(self, tallies: list[tuple[Subject, Tally]], ask: Ask) -> None:
+    async def _room(self, tallies: Counted, ask: Ask) -> None:
         """Come back once there is room for the request."""
-        until = self._clock() + WAIT_S
+        now = self._clock()
+        for _, tally in tallies:
+            tally.want(ask, now)
+        await self._first_word(tallies)
+        until = now + WAIT_S
         while True:
             now = self._clock()
             found = _short(tallies, ask, now)
+            self._changed.update(subject for subject, _ in tallies)
             if found is None:
                 return
             subject, tally, short = found
-            if short.never or not short.here or now >= until:
+            if short.never or not short.here or self._away or now >= until:
                 self._metrics.limited(subject[0], (*MEASURES, *BUDGETS)[short.measure])
                 raise limited(subject, short, ask, standing([tally], now), time.time())
             await self._next_round(until - now)
+            await asyncio.sleep(min(RETRY_S, max(0.0, until - self._clock())))
+
+    async def _first_word(self, tallies: Counted) -> None:
+        """Wait for what control gives of limits that nothing is known of here."""
+        unknown = [(subject, tally) for subject, tally in tallies if tally.share is None]
+        if unknown and not self._away:
+            self._changed.update(subject for subject, _ in unknown)
+            await self._next_round(FIRST_S)
+        for _, tally in unknown:
+            if tally.share is None:
+                tally.begin()
 
     async def _next_round(self, within_s: float) -> None:
         """Wait for a word of control's that is an answer to what is so now."""
         self._wake.set()
         await asyncio.wait([self._round], timeout=within_s)
-        await asyncio.sleep(min(RETRY_S, within_s))
 
-    def _tallies_of(self, identity: Identity) -> list[tuple[Subject, Tally]]:
+    def _tallies_of(self, identity: Identity) -> Counted:
         found = []
         for kind, id_, limits in (
             ("tenant", identity.tenant.id, identity.tenant.limits),
@@ -129,70 +145,91 @@ class Limiter:
         tally = self._tallies.get(subject)
         if tally is None:
             tally = self._tallies[subject] = Tally(limits, self._clock())
+            self._released.discard(subject)
             if self._reporting is None or self._reporting.done():
                 self._reporting = asyncio.get_running_loop().create_task(self._report())
-        tally.limits = limits
+        elif tally.limits is not limits:
+            tally.limit_to(limits)
         return tally
 
     async def _report(self) -> None:
         """Tell control what is used and wanted, as long as there is anything to tell."""
-        while self._tallies:
+        while self._tallies or self._released:
             self._wake.clear()
             asked, self._round = self._round, asyncio.get_running_loop().create_future()
             await self._tell()
             if not asked.done():
                 asked.set_result(None)
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(ROUND_S):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
 
     async def _tell(self) -> None:
         now = self._clock()
-        for subject in [s for s, tally in self._tallies.items() if tally.idle(now)]:
-            del self._tallies[subject]
-            self._said.pop(subject, None)
-        claims = {subject: tally.claim(now) for subject, tally in self._tallies.items()}
-        news = {s: claim for s, claim in claims.items() if self._is_news(s, claim, now)}
-        if not news:
-            return
+        self._let_go(now)
+        changed, self._changed = self._changed & self._tallies.keys(), set()
+        released, was_away = frozenset(self._released), self._away
         try:
-            async with asyncio.timeout(ANSWER_S):
-                shares = await self._authority(Report(self._gateway, news))
+            shares = await self._send(set() if was_away else changed, now, released)
         except Exception as error:
             LOGGER.info("limits go on from the last share; control is away: %r", error)
-            self._go_on()
+            self._away = True
             return
+        self._away = False
+        self._released -= released
+        self._hear(shares, now)
+        if was_away:  # it may be another one, that knows nothing
+            self._changed.update(self._tallies)
+            self._wake.set()
+
+    async def _send(
+        self,
+        subjects: set[Subject],
+        now: float,
+        released: frozenset[Subject] = frozenset(),
+        *,
+        leaving: bool = False,
+    ) -> Shares:
+        self._number += 1
+        claims = {subject: self._tallies[subject].claim(now) for subject in subjects}
+        report = Report(self._gateway, self._number, claims, released, leaving)
+        async with asyncio.timeout(ANSWER_S):
+            return await self._authority(report)
+
+    def _hear(self, shares: Mapping[Subject, Share | None], now: float) -> None:
+        """Take control's word in. Where it asks, or gave less, others may wait to hear of it."""
         for subject, share in shares.items():
             tally = self._tallies.get(subject)
             if tally is None:
                 continue
-            held = tally.share.allowance if tally.share else NOTHING
-            if share.allowance == held:
-                self._said[subject] = (now, news[subject])
-            elif any(less < before for less, before in zip(share.allowance, held, strict=True)):
-                self._wake.set()  # others wait to hear that it is let go of
-            tally.share = share
+            before = tally.share
+            if share is not None:
+                tally.hear(share, now)
+            if share is None:
+                self._changed.add(subject)
+                self._wake.set()
+            elif before is not None and _is_less(share, before):
+                self._changed.add(subject)
+                if share.needed:
+                    asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
 
-    def _is_news(self, subject: Subject, claim: object, now: float) -> bool:
-        at, said = self._said.get(subject, (float("-inf"), None))
-        return claim != said or now - at >= REPEAT_S
-
-    def _go_on(self) -> None:
-        """Without control: what was given goes on; who was given nothing has a part."""
-        for tally in self._tallies.values():
-            if tally.share is None:
-                requests, tokens, concurrent, adapters = (
-                    0 if limit is None else min(limit, 1 + limit // FIRST_PART)
-                    for limit in shared_limits(tally.limits)
-                )
-                tally.share = Share((requests, tokens, concurrent, adapters))
+    def _let_go(self, now: float) -> None:
+        """Forget those of which nothing counts any more."""
+        if now - self._swept_at < SWEEP_S:
+            return
+        self._swept_at = now
+        for subject in [one for one, tally in self._tallies.items() if tally.idle(now)]:
+            del self._tallies[subject]
+            self._released.add(subject)
 
 
-def _short(
-    tallies: list[tuple[Subject, Tally]], ask: Ask, now: float
-) -> tuple[Subject, Tally, Short] | None:
-    """The first limit that keeps the request out. Both are asked, for both are wanted."""
+def _is_less(share: Share, before: Share) -> bool:
+    pairs = zip(share.allowance, before.allowance, strict=True)
+    return any(now_held < held for now_held, held in pairs)
+
+
+def _short(tallies: Counted, ask: Ask, now: float) -> tuple[Subject, Tally, Short] | None:
+    """What keeps the request out; first what no other gateway could mend."""
     found = [(subject, tally, tally.short(ask, now)) for subject, tally in tallies]
-    return next(((one, tally, short) for one, tally, short in found if short), None)
+    short = [(subject, tally, one) for subject, tally, one in found if one is not None]
+    return min(short, key=lambda one: one[2].here, default=None)

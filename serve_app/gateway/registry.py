@@ -6,7 +6,6 @@ and, once, when a name is unknown here: another gateway may have registered it a
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 from ray.serve.handle import DeploymentHandle
 
@@ -14,7 +13,7 @@ from serve_app.adapters.catalog import Catalog
 from serve_app.adapters.commands import Answer, Command, Register
 from serve_app.errors import RegistryUnavailable
 from serve_app.feed import Follower, Update
-from serve_app.tenancy.allot import Report, Share, Subject
+from serve_app.tenancy.allot import Report, Shares
 from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Keyring
 from serve_app.tenancy.snapshot import Snapshot
@@ -75,9 +74,9 @@ class Registry:
         """Have control write a batch down. It raises whatever Ray does if that was not done."""
         await self._control.record.remote(batch)
 
-    async def share(self, report: Report) -> Mapping[Subject, Share]:
+    async def share(self, report: Report) -> Shares:
         """What this gateway may use of limits. It raises whatever Ray does if control is away."""
-        shares: Mapping[Subject, Share] = await self._control.share.remote(report)
+        shares: Shares = await self._control.share.remote(report)
         return shares
 
     async def caught_up(self) -> bool:

@@ -53,16 +53,12 @@ def standing(tallies: Sequence[Tally], now: float) -> dict[str, str]:
     """``x-ratelimit-*`` as OpenAI sends them, of the tightest of the limits there are."""
     headers: dict[str, str] = {}
     for measure, name in _HEADERS:
-        limits = [shared_limits(tally.limits)[measure] for tally in tallies]
-        there = [
-            (tally.remaining(measure, now), n, tally)
-            for n, tally in zip(limits, tallies, strict=True)
-            if n is not None
-        ]
+        left = [(tally.remaining(measure, now), tally) for tally in tallies]
+        there = [(n, tally) for n, tally in left if n is not None]
         if there:
-            left, limit, tally = min(there, key=lambda one: one[0])
-            headers[f"x-ratelimit-limit-{name}"] = str(limit)
-            headers[f"x-ratelimit-remaining-{name}"] = str(left)
+            least, tally = min(there, key=lambda one: one[0])
+            headers[f"x-ratelimit-limit-{name}"] = str(shared_limits(tally.limits)[measure])
+            headers[f"x-ratelimit-remaining-{name}"] = str(least)
             headers[f"x-ratelimit-reset-{name}"] = duration(tally.resets_s(measure, now))
     return headers
 

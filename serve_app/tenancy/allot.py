@@ -14,6 +14,15 @@ MEASURES = ("requests", "tokens", "concurrent requests", "adapters")
 DAY, MONTH = range(4, 6)
 BUDGETS = ("tokens per day", "tokens per month")
 """What is not divided: a budget is large, and reckoned by what is recorded."""
+LIMITS = (
+    "requests_per_minute",
+    "tokens_per_minute",
+    "concurrent_requests",
+    "concurrent_adapters",
+    "tokens_per_day",
+    "tokens_per_month",
+)
+"""Fields of ``Limits``, in the order of ``MEASURES`` and ``BUDGETS``."""
 Amounts = tuple[int, int, int, int]
 NOTHING: Amounts = (0, 0, 0, 0)
 
@@ -48,6 +57,7 @@ class Claim:
         held: its allowance.
         wanted: what was asked for there of late, admitted or not.
         adapters: those in flight.
+        pressed: a request waits, or was refused since the last claim.
     """
 
     limits: tuple[int | None, ...]
@@ -55,6 +65,7 @@ class Claim:
     held: Amounts
     wanted: Amounts
     adapters: frozenset[str] = frozenset()
+    pressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,8 @@ class Share:
         adapters: in flight on other gateways, and so no further ones here.
         counted: those of them that are counted there, and so not here.
         spent: tokens recorded this day and this month, UTC.
+        fresh: what is told of other gateways is as good as now.
+        needed: another gateway waits for what this one lets go of.
     """
 
     allowance: Amounts = NOTHING
@@ -74,17 +87,37 @@ class Share:
     adapters: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
     spent: tuple[int, int] = (0, 0)
+    fresh: bool = True
+    needed: bool = False
+
+
+Subject = tuple[str, str]
+"""``("tenant" | "key", id)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a gateway says to the authority: its claims by subject, ``("tenant" | "key", id)``."""
+    """What a gateway says to the authority, at least every ``SILENT_S``.
+
+    Attributes:
+        number: greater than that of each report before.
+        claims: of what has changed since.
+        released: the gateway counts and holds nothing of these any more.
+        leaving: it is about to end, and gives back what it holds; what it used still counts.
+    """
 
     gateway: str
-    claims: Mapping["Subject", Claim] = field(default_factory=dict)
+    number: int
+    claims: Mapping[Subject, Claim] = field(default_factory=dict)
+    released: frozenset[Subject] = frozenset()
+    leaving: bool = False
 
 
-Subject = tuple[str, str]
+Shares = Mapping[Subject, Share | None]
+"""The answer to a report. None asks for a claim, because another gateway is pressed."""
+
+SILENT_S = 3.0
+"""A gateway that has said nothing for so long has no requests in flight any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +131,7 @@ class Stake:
 
 def allot(limit: int, mine: Stake, others: Iterable[Stake]) -> int:
     """The allowance of one gateway: what it uses, and of what is left a part by what it wants,
-    as far as others do not hold it. What does not divide goes to whoever wants most.
+    as far as others do not hold it.
 
     With what others hold it is never more than ``limit``, unless they hold more than that already,
     as they may when a limit was lowered; then it is nothing until they have let go.
@@ -106,10 +139,19 @@ def allot(limit: int, mine: Stake, others: Iterable[Stake]) -> int:
     others = list(others)
     room = limit - sum(other.held for other in others)
     left = max(0, limit - mine.used - sum(other.used for other in others))
-    wants = [mine.wanted, *(other.wanted for other in others)]
+    part = _part(left, [mine.wanted, *(other.wanted for other in others)])
+    return max(0, min(room, mine.used + part))
+
+
+def _part(left: int, wants: list[int]) -> int:
+    """The first one's part by what each wants: at least one for whoever wants anything, and what
+    does not divide goes to whoever wants most."""
     if not any(wants):
         wants = [1] * len(wants)
-    parts = [left * want // sum(wants) for want in wants]
-    if wants[0] == max(wants):
-        parts[0] += left - sum(parts)
-    return max(0, min(room, mine.used + parts[0]))
+    least = [int(want > 0) for want in wants]
+    if left < sum(least):
+        least = [0] * len(wants)
+    spare = left - sum(least)
+    parts = [one + spare * want // sum(wants) for one, want in zip(least, wants, strict=True)]
+    rest = left - sum(parts) if wants[0] == max(wants) else 0
+    return parts[0] + rest

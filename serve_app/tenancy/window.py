@@ -18,7 +18,7 @@ class Window:
 
     def __init__(self) -> None:
         self._seconds = [0] * (WINDOW_S + 1)
-        self._last = 0
+        self._last = self._newest = 0
         self._used = 0
 
     def used(self, now: float) -> int:
@@ -32,6 +32,7 @@ class Window:
         self._turn(second)
         self._seconds[second % len(self._seconds)] += amount
         self._used += amount
+        self._newest = second
         return second
 
     def correct(self, second: int, now: float, by: int) -> None:
@@ -50,6 +51,10 @@ class Window:
             if freed >= amount:
                 return second + len(self._seconds) - now
         return float(WINDOW_S)
+
+    def clears_s(self, now: float) -> float:
+        """Seconds until nothing counts any more."""
+        return max(0.0, self._newest + len(self._seconds) - now)
 
     def _turn(self, second: int) -> None:
         """Forget the seconds that have left the window since the last turn."""

@@ -9,7 +9,7 @@ from serve_app.adapters.catalog import Entry
 from serve_app.adapters.commands import Answer, Command
 from serve_app.control.authority import Authority
 from serve_app.feed import Update
-from serve_app.tenancy.allot import Report, Share, Subject
+from serve_app.tenancy.allot import Report, Shares
 from serve_app.tenancy.limits import Limits
 from serve_app.tenancy.roll import Roll
 from serve_app.tenancy.usage import Batch
@@ -65,7 +65,7 @@ class FakeControl:
         self.follow = _Remote(self._follow)
         self.manage = _Remote(self._manage)
         self.revision = _Remote(self._revision)
-        self.authority = Authority(time.monotonic, learning_s=0)
+        self.authority = Authority(time.monotonic, lambda _: (0, 0), learning_s=0)
         self.shares = 0
         self.share = _Remote(self._share)
         self.batches: list[Batch] = []
@@ -122,7 +122,7 @@ class FakeControl:
             raise ConnectionError("away")
         self.batches.append(batch)
 
-    async def _share(self, report: Report) -> dict[Subject, Share]:
+    async def _share(self, report: Report) -> Shares:
         self.shares += 1
         if self.away:
             raise ConnectionError("away")

@@ -9,13 +9,12 @@ from typing import Any
 
 import httpx
 
-from serve_app.control.authority import Authority
 from serve_app.feed import Update
 from serve_app.gateway.app import create_app
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.registry import Registry
 from serve_app.settings import GatewaySettings
-from serve_app.tenancy.allot import Report, Share, Subject
+from serve_app.tenancy.allot import Report, Shares
 from tests.unit.control.bench import BASE, PEPPER, Bench
 from tests.unit.fake_gateway import RecordedMetrics
 from tests.unit.fakes import FakeMethod, FakeReplicas, until
@@ -42,7 +41,6 @@ class ControlHandle:
         self._control = bench.control
         self.manage = FakeMethod(self._control.manage)
         self.follow = FakeMethod(lambda tenants: _Stream(self._control.follow(tenants)))
-        self.authority = Authority(time.monotonic, self._control.spent, learning_s=0)
         self.share = FakeMethod(self._share)
         self.record = FakeMethod(self._control.record)
         self.revision = self
@@ -51,8 +49,8 @@ class ControlHandle:
         assert stream
         return self
 
-    async def _share(self, report: Report) -> dict[Subject, Share]:
-        return self.authority.share(report)
+    async def _share(self, report: Report) -> Shares:
+        return self._control.share(report)
 
     async def remote(self) -> int:
         return self._control.revision

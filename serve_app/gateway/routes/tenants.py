@@ -95,7 +95,7 @@ async def remove_tenant(tenant: TenantId, caller: TheCaller) -> Response:
 
 @router.get("/limits/{tenant}")
 async def show_limits(tenant: TenantId, caller: TheCaller) -> Response:
-    """What a tenant may use."""
+    """What a tenant may use, uses now, and may still use, over all gateways."""
     return await caller.does(ShowLimits(caller.actor, tenant))
 
 

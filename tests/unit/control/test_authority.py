@@ -1,52 +1,15 @@
 """Limits over several gateways: simulated, with reports that are late or lost."""
 
 import random
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_app.control.authority import LEARNING_S, SILENT_S, Authority
-from serve_app.tenancy.allot import NOTHING, Report, Subject
+from serve_app.tenancy.allot import NOTHING, SILENT_S, Report, Share
 from serve_app.tenancy.limits import Limits
-from serve_app.tenancy.tally import Ask, Tally
-
-SUBJECT: Subject = ("tenant", "acme")
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Gateway:
-    id: str
-    tally: Tally
-    admitted: list[float] = field(default_factory=list)
-
-    def sync(self, authority: Authority, now: float, *, lost: bool = False) -> None:
-        shares = authority.share(Report(self.id, {SUBJECT: self.tally.claim(now)}))
-        if not lost:
-            self.tally.share = shares[SUBJECT]
-
-    def offer(self, now: float, ask: Ask) -> bool:
-        if self.tally.short(ask, now) is not None:
-            return False
-        self.tally.charge(ask, now)
-        self.admitted.append(now)
-        return True
-
-
-def _site(limits: Limits, gateways: int) -> tuple[Clock, Authority, list[Gateway]]:
-    clock = Clock()
-    authority = Authority(clock)
-    clock.now += 2 * LEARNING_S
-    return clock, authority, [Gateway(f"g{n}", Tally(limits, clock.now)) for n in range(gateways)]
+from serve_app.tenancy.tally import Ask
+from tests.unit.control.sharing import SUBJECT, Gateway, Wires, a_site, an_authority
 
 
 def _most_in_a_minute(admitted: list[float]) -> int:
@@ -59,7 +22,7 @@ def _most_in_a_minute(admitted: list[float]) -> int:
 
 def _run(gateways: int, rates: list[float], seconds: int, loss: float = 0.0) -> list[Gateway]:
     """Requests at ``rates`` a second, by gateway, against 600 a minute; a report each 0.25 s."""
-    clock, authority, site = _site(Limits(requests_per_minute=600), gateways)
+    clock, authority, site = a_site(Limits(requests_per_minute=600), gateways)
     dice = random.Random(gateways)
     due = [0.0] * gateways
     for _ in range(seconds * 20):
@@ -93,44 +56,115 @@ def test_several_gateways_admit_the_limit_together_and_no_more(
     assert len(admitted) >= 0.9 * 600 * 130 / 61
 
 
-EVENTS = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.sampled_from(["sync", "lost", "ask", "end", "pass"]),
-        st.integers(1, 9),
-    ),
-    max_size=120,
+EVENTS = ("send", "arrive", "answer", "give_up", "ask", "end", "time_passes")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 2), st.integers(0, 9)), min_size=50),
+    st.integers(0, 12),
 )
-
-
-@given(EVENTS, st.integers(0, 12))
-@settings(max_examples=150, deadline=None)
-def test_whatever_happens_in_whatever_order_no_limit_is_passed(
-    events: list[tuple[int, str, int]], limit: int
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_lost_late_or_out_of_order_no_limit_is_passed(
+    events: list[tuple[str, int, int]], limit: int
 ) -> None:
-    clock, authority, site = _site(Limits(concurrent_requests=limit, tokens_per_minute=20), 3)
-    running: list[list[tuple[Ask, int]]] = [[], [], []]
-    for place, event, amount in events:
-        gateway = site[place]
-        if event in ("sync", "lost"):
-            gateway.sync(authority, clock.now, lost=event == "lost")
-        elif event == "ask" and gateway.tally.short(Ask(amount, None), clock.now) is None:
-            ask = Ask(amount, None)
-            running[place].append((ask, gateway.tally.charge(ask, clock.now)))
-        elif event == "end" and running[place]:
-            ask, second = running[place].pop()
-            gateway.tally.settle(ask, second, ask.tokens, clock.now)
-        elif event == "pass":
-            clock.now += amount / 9 * SILENT_S / 4
-            for one in site:
-                one.sync(authority, clock.now)
-        used = [one.tally.used(clock.now) for one in site]
-        assert sum(requests for _, _, requests, _ in used) <= limit
-        assert sum(tokens for _, tokens, _, _ in used) <= 20
+    wires = Wires(Limits(concurrent_requests=limit, requests_per_minute=15, tokens_per_minute=20))
+    for event, place, amount in events:
+        getattr(wires, event)(place, amount)
+        used = [gateway.tally.used(wires.clock.now) for gateway in wires.gateways]
+        requests, tokens, concurrent, _ = map(sum, zip(*used, strict=True))
+        assert requests <= 15
+        assert tokens <= 20
+        assert concurrent <= limit
+
+
+def test_a_report_that_was_overtaken_changes_nothing() -> None:
+    clock, authority, (first, second) = a_site(Limits(requests_per_minute=10), 2)
+    late = first.report(clock.now)
+    first.sync(authority, clock.now)
+    assert authority.share(late) == {}
+    assert sum(first.offer(clock.now, Ask(1, None)) for _ in range(11)) == 10
+    assert not second.offer(clock.now, Ask(1, None))
+    second.sync(authority, clock.now)
+    assert not second.offer(clock.now, Ask(1, None))
+
+
+def test_what_a_gateway_is_to_let_go_of_is_its_own_until_it_knows() -> None:
+    clock, authority, (first, second) = a_site(Limits(requests_per_minute=10), 2)
+    first.sync(authority, clock.now)
+    assert not second.offer(clock.now, Ask(1, None))
+    second.sync(authority, clock.now)
+    first.sync(authority, clock.now, lost=True)
+    second.sync(authority, clock.now)
+    assert sum(first.offer(clock.now, Ask(1, None)) for _ in range(11)) == 10
+    assert not second.offer(clock.now, Ask(1, None))
+
+
+def test_what_was_let_in_while_the_answer_came_is_not_given_away() -> None:
+    clock, authority, (first, second) = a_site(Limits(requests_per_minute=10), 2)
+    first.sync(authority, clock.now)
+    assert not second.offer(clock.now, Ask(1, None))
+    second.sync(authority, clock.now)
+    shares = authority.share(first.report(clock.now))
+    assert sum(first.offer(clock.now, Ask(1, None)) for _ in range(8)) == 8
+    first.hear(first.number, shares, clock.now)
+    first.sync(authority, clock.now)
+    second.sync(authority, clock.now)
+    assert 1 <= sum(second.offer(clock.now, Ask(1, None)) for _ in range(11)) <= 2
+
+
+def test_a_gateway_that_is_quiet_is_asked_when_another_is_pressed() -> None:
+    clock, authority, (busy, quiet) = a_site(Limits(requests_per_minute=10), 2)
+    quiet.sync(authority, clock.now)
+    clock.now += 1
+    assert not busy.offer(clock.now, Ask(1, None))
+    busy.sync(authority, clock.now)
+    share = busy.tally.share
+    assert share is not None
+    assert not share.fresh, "what the quiet one has is not known for sure"
+    assert quiet.beat(authority) == {SUBJECT: None}
+    assert quiet.beat(authority) == {}, "it is asked once"
+    quiet.sync(authority, clock.now)
+    assert isinstance(quiet.tally.share, Share)
+    assert quiet.tally.share.needed
+    quiet.sync(authority, clock.now)
+    busy.sync(authority, clock.now)
+    assert sum(busy.offer(clock.now, Ask(1, None)) for _ in range(11)) == 10
+
+
+def test_who_wants_little_gets_one_where_another_wants_much() -> None:
+    clock, authority, (eager, modest) = a_site(Limits(concurrent_requests=4), 2)
+    for _ in range(100):
+        eager.offer(clock.now, Ask(1, None))
+    modest.offer(clock.now, Ask(1, None))
+    for _ in range(3):
+        eager.sync(authority, clock.now)
+        modest.sync(authority, clock.now)
+    assert modest.offer(clock.now, Ask(1, None))
+    assert sum(eager.offer(clock.now, Ask(1, None)) for _ in range(9)) == 3
+
+
+def test_what_a_gateway_lets_go_of_is_the_others_at_once() -> None:
+    clock, authority, (first, second) = a_site(Limits(requests_per_minute=10), 2)
+    first.sync(authority, clock.now)
+    first.number += 1
+    authority.share(Report(first.id, first.number, released=frozenset({SUBJECT})))
+    second.sync(authority, clock.now)
+    assert sum(second.offer(clock.now, Ask(1, None)) for _ in range(11)) == 10
+
+
+def test_a_gateway_that_leaves_takes_only_what_it_has_used() -> None:
+    clock, authority, (first, second) = a_site(Limits(requests_per_minute=10), 2)
+    first.sync(authority, clock.now)
+    assert first.offer(clock.now, Ask(1, None))
+    report = first.report(clock.now)
+    authority.share(Report(first.id, report.number, report.claims, leaving=True))
+    assert not second.offer(clock.now, Ask(1, None))
+    second.sync(authority, clock.now)
+    assert sum(second.offer(clock.now, Ask(1, None)) for _ in range(11)) == 9
 
 
 def test_an_adapter_in_flight_on_two_gateways_is_one() -> None:
-    clock, authority, (first, second) = _site(Limits(concurrent_adapters=2), 2)
+    clock, authority, (first, second) = a_site(Limits(concurrent_adapters=2), 2)
     a, b, c = (Ask(1, name) for name in "abc")
     for _ in range(3):
         first.sync(authority, clock.now)
@@ -141,7 +175,7 @@ def test_an_adapter_in_flight_on_two_gateways_is_one() -> None:
         second.sync(authority, clock.now)
     assert second.offer(clock.now, a)
     for _ in range(4):
-        second.tally.short(b, clock.now)
+        second.tally.want(b, clock.now)
         second.sync(authority, clock.now)
         first.sync(authority, clock.now)
     assert second.offer(clock.now, b)
@@ -153,7 +187,7 @@ def test_an_adapter_in_flight_on_two_gateways_is_one() -> None:
 
 
 def test_what_a_gateway_that_died_ran_is_free_again_in_seconds() -> None:
-    clock, authority, (first, second) = _site(Limits(concurrent_requests=3), 2)
+    clock, authority, (first, second) = a_site(Limits(concurrent_requests=3), 2)
     first.sync(authority, clock.now)
     assert all(first.offer(clock.now, Ask(1, None)) for _ in range(3))
     first.sync(authority, clock.now)
@@ -161,28 +195,30 @@ def test_what_a_gateway_that_died_ran_is_free_again_in_seconds() -> None:
     assert not second.offer(clock.now, Ask(1, None))
     clock.now += SILENT_S + 1
     second.sync(authority, clock.now)
+    assert authority.used(SUBJECT)[2] == 0
     assert second.offer(clock.now, Ask(1, None))
 
 
 def test_a_new_authority_learns_what_is_held_before_it_gives() -> None:
-    clock, authority, (first, second) = _site(Limits(requests_per_minute=100), 2)
+    clock, authority, (first, second, third) = a_site(Limits(requests_per_minute=100), 3)
     first.sync(authority, clock.now)
     assert sum(first.offer(clock.now, Ask(1, None)) for _ in range(100)) == 100
-    successor = Authority(clock)
-    second.sync(successor, clock.now)
-    assert sum(second.offer(clock.now, Ask(1, None)) for _ in range(100)) <= 11
+    successor = an_authority(clock)
+    for stranger in (second, third):
+        stranger.sync(successor, clock.now)
+        assert sum(stranger.offer(clock.now, Ask(1, None)) for _ in range(100)) <= 11
     first.sync(successor, clock.now)
     second.sync(successor, clock.now)
     assert not second.offer(clock.now, Ask(1, None))
 
 
 def test_a_subject_nobody_speaks_of_is_forgotten() -> None:
-    clock, authority, (first, _) = _site(Limits(requests_per_minute=100), 2)
+    clock, authority, (first, _) = a_site(Limits(requests_per_minute=100), 2)
     first.sync(authority, clock.now)
     first.offer(clock.now, Ask(1, None))
     first.sync(authority, clock.now)
-    assert authority.used(SUBJECT)[0] == 1
+    assert authority.used(SUBJECT) == (1, 1, 1, 0, 7, 8)
     clock.now += 100
     authority.sweep()
-    assert authority._told == {}
-    assert authority.used(SUBJECT) == NOTHING
+    assert (authority._told, authority._reporters) == ({}, {})
+    assert authority.used(SUBJECT) == (*NOTHING, 7, 8)

@@ -1,8 +1,11 @@
 """Tenants, keys and grants, on real databases."""
 
+from dataclasses import replace
+
 import pytest
 
 from serve_app.adapters.commands import Actor
+from serve_app.tenancy.allot import NOTHING, Claim, Report
 from serve_app.tenancy.commands import (
     ChangeKey,
     ListGrants,
@@ -22,8 +25,9 @@ from serve_app.tenancy.commands import (
 )
 from serve_app.tenancy.keys import cache_salt, fingerprint
 from serve_app.tenancy.limits import Limits
+from serve_app.tenancy.usage import Batch
 from tests.unit.control.bench import ADMIN, PEPPER, Bench
-from tests.unit.control.desk import NEWCO, a_key, done, known, refused
+from tests.unit.control.desk import NEWCO, a_key, a_record, done, known, refused
 
 
 async def test_a_tenant_that_is_made_reaches_gateways_and_outlives_control(bench: Bench) -> None:
@@ -172,3 +176,15 @@ async def test_limits_are_put_by_themselves(bench: Bench) -> None:
     assert put["limits"] == {"tokens_per_day": 5}
     assert await done(bench, ShowLimits(ADMIN, "newco")) == put
     assert (await done(bench, ShowTenant(ADMIN, "newco")))["weight"] == 2.5
+
+
+async def test_limits_are_shown_with_what_is_used_of_them_on_all_gateways(bench: Bench) -> None:
+    await bench.declare()
+    await done(bench, replace(NEWCO, limits=Limits(requests_per_minute=9, tokens_per_day=50)), 201)
+    await bench.control.record(Batch("g", 1, (a_record(at=int(bench.clock.now)),)))
+    for number, gateway in enumerate(("one", "other")):
+        claim = Claim((9, None, None, None), (2 + number, 40, 1, 0), NOTHING, NOTHING)
+        bench.control.share(Report(gateway, 1, {("tenant", "newco"): claim}))
+    shown = await done(bench, ShowLimits(ADMIN, "newco"))
+    assert shown["used"] == {"requests_per_minute": 5, "tokens_per_day": 15}
+    assert shown["remaining"] == {"requests_per_minute": 4, "tokens_per_day": 35}
