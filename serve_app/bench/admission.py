@@ -23,8 +23,9 @@ from serve_app.control.authority import Authority
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.limiter import Limiter
 from serve_app.gateway.reckoner import Reckoner
-from serve_app.routing.fair import FairQueue, Seats
+from serve_app.routing.fair import FairQueue
 from serve_app.routing.messages import Call, Operation
+from serve_app.routing.seats import Seats
 from serve_app.telemetry.access_log import Access
 from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.allot import Report, Shares

@@ -1,18 +1,19 @@
 """Who enters next when the fleet is full: tenants by weight, not by how much they send. Pure.
 
 Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): a request starts, in virtual time,
-where its tenant's last one ended; it lasts its tokens over its tenant's weight; the earliest start
-enters first. A tenant that sends more only queues behind itself. Nobody's seats stay empty for it:
-a tenant alone may fill them all.
+where its tenant's last one ended; it lasts what it costs over its tenant's weight; the earliest
+start enters first. A tenant that sends more only queues behind itself. Nobody's seats stay empty
+for it: a tenant alone may fill them all.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from functools import cache
+from heapq import heapify, heappop
+from itertools import islice
 
-SPARE = 8
-"""One seat in so many is kept for tenants below their share while several are about; a tenant
-alone, or below its share, may have so many more than the engines have, so that none runs dry."""
+from serve_app.routing.flow import Flow, Ticket
+from serve_app.routing.seats import Fits, Seats, anywhere
 
 LATELY_S = 5.0
 """A tenant is about until so long after its last request came or was over."""
@@ -20,59 +21,17 @@ LATELY_S = 5.0
 LOOK_S = 0.1
 """Who is about is looked at again after so long."""
 
+COUNTED = 1024
+"""How fast requests are over is told by so many of the last."""
 
-@dataclass(frozen=True, slots=True)
-class Seats:
-    """What the living replicas have.
+USUAL_OF = 64
+"""What a request usually uses is told by about so many of the last."""
 
-    Attributes:
-        capacity: places in their batches.
-        taken: those that other gateways fill.
-        gateways: how many gateways fill any, this one among them.
-    """
+LOOK_AHEAD = 32
+"""Of a tenant's waiting requests so many may pass those before them whose replicas are full."""
 
-    capacity: int
-    taken: int = 0
-    gateways: int = 1
-
-    @property
-    def of_others(self) -> int:
-        """What counts as taken by other gateways: not more than their part, so that no gateway
-        starves because others are quicker to fill what comes free."""
-        return min(self.taken, self.capacity - self.capacity // self.gateways)
-
-
-@dataclass(slots=True)
-class Ticket:
-    """One request's place.
-
-    Attributes:
-        cost: tokens it is reckoned to use.
-        start: its start in virtual time.
-    """
-
-    flow: "Flow"
-    cost: float
-    start: float
-    entered: bool = False
-
-
-@dataclass(slots=True)
-class Flow:
-    """One tenant's requests, first come first served among themselves.
-
-    Attributes:
-        finish: where its last request ends, in virtual time.
-        seated: how many are on their way or with the engines.
-        seen: when it was about last.
-    """
-
-    tenant: str
-    weight: float
-    finish: float = 0.0
-    seated: int = 0
-    seen: float = 0.0
-    waiting: deque[Ticket] = field(default_factory=deque)
+FORGET_FROM = 256
+"""So many tenants are remembered before those that owe nothing are looked for."""
 
 
 class FairQueue:
@@ -80,92 +39,171 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._flows: dict[str, Flow] = {}
+        self._backlog: dict[str, Flow] = {}
         self._virtual = 0.0
-        self._over: deque[float] = deque()
+        self._furthest = 0.0
+        self._usual = 0.0
+        self._over: deque[float] = deque(maxlen=COUNTED)
         self._looked_at = float("-inf")
         self._about = (0, 0.0)
+        self._forget_at = FORGET_FROM
         self.seated = 0
         self.waiting = 0
 
-    def arrive(self, tenant: str, weight: float, cost: float, now: float) -> Ticket:
-        """A request comes, and waits: ``next`` lets it in."""
-        self._look_about(now)
-        flow = self._flows.setdefault(tenant, Flow(tenant, weight))
-        flow.weight, flow.seen = weight, now
-        ticket = Ticket(flow, cost, max(self._virtual, flow.finish))
-        flow.finish = ticket.start + cost / weight
+    def arrive(
+        self,
+        tenant: str,
+        weight: float,
+        tokens: float,
+        now: float,
+        slot: float = 0.0,
+        adapter: str | None = None,
+    ) -> Ticket:
+        """A request comes, and waits: ``next`` lets it in.
+
+        Args:
+            tokens: what it is reckoned to use.
+            slot: how many requests the turn at a LoRA slot is worth that it needs.
+            adapter: its version's name, None for the base.
+        """
+        flow = self._flow(tenant, weight, now)
+        slot *= self._usual
+        ticket = Ticket(flow, tokens + slot, slot, self._virtual, adapter)
         flow.waiting.append(ticket)
+        self._backlog[tenant] = flow
         self.waiting += 1
         return ticket
 
-    def next(self, seats: Seats, now: float) -> Ticket | None:
+    def next(self, seats: Seats, now: float, fits: Fits = anywhere) -> Ticket | None:
         """Let the next request in that there is a seat for; None if there is none."""
-        for flow in sorted(self._queues(), key=lambda one: one.waiting[0].start):
-            if self._has_seat(flow, seats, now):
-                return self._enter(flow)
+        taken, fits = seats.of_others + self.seated, cache(fits)
+        if taken >= seats.most(below=True):
+            return None
+        for flow in _in_order(self._backlog.values()):
+            for below in (False, True):
+                if taken >= seats.most(below=below):
+                    continue
+                if below and not self._is_below(flow, seats, now):
+                    break
+                for ticket in islice(flow.waiting, LOOK_AHEAD):
+                    if not self.seated or fits(ticket.adapter, below):
+                        return self._enter(ticket)
         return None
 
     def leave(self, ticket: Ticket, used: float, now: float) -> None:
         """A request is over and has used ``used`` tokens; or it waits no more, and used none."""
         flow = ticket.flow
         flow.seen = now
-        flow.finish += (used - ticket.cost) / flow.weight
-        if ticket.entered:
+        if not ticket.entered:
+            flow.waiting.remove(ticket)
+            self._waits_no_more(flow)
+        else:
+            flow.finish += (used + ticket.slot - ticket.cost) / flow.weight
+            self._furthest = max(self._furthest, flow.finish)
+            self._usual += (used - self._usual) / USUAL_OF
             flow.seated -= 1
             self.seated -= 1
             self._over.append(now)
-        else:
-            flow.waiting.remove(ticket)
-            self.waiting -= 1
+        if not self.seated and not self.waiting:
+            self._virtual = max(self._virtual, self._furthest)  # whoever comes now begins anew
 
     def expected_s(self, ticket: Ticket, now: float) -> float:
-        """Seconds a waiting request has to wait, as fast as requests were over lately."""
+        """Seconds a waiting request has to wait, as fast as requests were over lately: for those
+        of its own tenant before it, and those of others that start sooner."""
         while self._over and now - self._over[0] > LATELY_S:
             self._over.popleft()
-        ahead = sum(other.start < ticket.start for flow in self._queues() for other in flow.waiting)
         if not self._over:
             return 0.0
+        flow = ticket.flow
+        before = flow.before(ticket)
+        start = flow.start + sum(other.cost for other in before) / flow.weight
+        ahead = len(before) + sum(
+            other.starting_before(start) for other in self._backlog.values() if other is not flow
+        )
         lasted = max(now - self._over[0], LATELY_S / 10)
         return (ahead + 1) * lasted / len(self._over)
 
-    def _enter(self, flow: Flow) -> Ticket:
-        ticket = flow.waiting.popleft()
+    def refused_after_s(
+        self, ticket: Ticket, max_wait_s: float, max_waiting: int, now: float
+    ) -> float | None:
+        """Seconds after which a waiting request, refused now, may come again; None if it may wait.
+
+        It may not if it would wait longer than ``max_wait_s``; nor beyond ``max_waiting`` requests,
+        unless its tenant has less than its share of those.
+        """
+        expected_s = self.expected_s(ticket, now)
+        if expected_s > max_wait_s:
+            return expected_s - max_wait_s
+        if self.waiting <= max_waiting:
+            return None
+        self._look_about(now)
+        flow = ticket.flow
+        if len(flow.waiting) <= max_waiting * self._share(flow):
+            return None
+        return max(1.0, expected_s)
+
+    def _enter(self, ticket: Ticket) -> Ticket:
+        flow = ticket.flow
+        start = flow.start
+        flow.waiting.remove(ticket)
         ticket.entered = True
+        flow.finish = start + ticket.cost / flow.weight
         flow.seated += 1
         self.seated += 1
-        self.waiting -= 1
-        self._virtual = max(self._virtual, ticket.start)
+        self._waits_no_more(flow)
+        self._virtual = max(self._virtual, start)
+        self._furthest = max(self._furthest, flow.finish)
         return ticket
 
-    def _has_seat(self, flow: Flow, seats: Seats, now: float) -> bool:
-        spare = max(1, seats.capacity // SPARE)
-        taken = seats.of_others + self.seated
-        if taken < max(1, seats.capacity - spare):
-            return True
+    def _waits_no_more(self, flow: Flow) -> None:
+        self.waiting -= 1
+        if not flow.waiting:
+            del self._backlog[flow.tenant]
+
+    def _is_below(self, flow: Flow, seats: Seats, now: float) -> bool:
+        """Whether a tenant has less than its share of the seats, or is alone."""
         self._look_about(now)
-        tenants, weights = self._about
-        share = seats.capacity * flow.weight / max(weights, flow.weight)
-        below = tenants <= 1 or flow.seated < share
-        return below and taken < seats.capacity + spare
+        tenants, _ = self._about
+        return tenants <= 1 or flow.seated < seats.own * self._share(flow)
 
-    def _queues(self) -> Iterator[Flow]:
-        return (flow for flow in self._flows.values() if flow.waiting)
+    def _share(self, flow: Flow) -> float:
+        """Of those who are about, as they were when last looked at; 1 is all."""
+        _, weights = self._about
+        return flow.weight / max(weights, flow.weight)
 
-    def _look_about(self, now: float) -> None:
-        """See, now and then, who is about; who is not, and owes nothing, begins anew where all
-        are when it comes back."""
-        if now - self._looked_at < LOOK_S:
-            return
-        self._looked_at = now
-        if not self.seated and not self.waiting:
-            self._virtual = max([self._virtual, *(flow.finish for flow in self._flows.values())])
+    def _flow(self, tenant: str, weight: float, now: float) -> Flow:
+        flow = self._flows.get(tenant)
+        if flow is None:
+            if len(self._flows) >= self._forget_at:
+                self._forget(now)
+            flow = self._flows[tenant] = Flow(tenant, weight)
+        flow.weight, flow.seen = weight, now
+        return flow
+
+    def _forget(self, now: float) -> None:
+        """Whoever is not about and owes nothing begins, when it comes back, where all are. Done
+        each time there are twice as many as were left, it costs each that comes little."""
         self._flows = {
             tenant: flow
             for tenant, flow in self._flows.items()
-            if flow.seated or flow.waiting or flow.finish > self._virtual or _is_about(flow, now)
+            if flow.finish > self._virtual or _is_about(flow, now)
         }
-        about = [flow.weight for flow in self._flows.values() if _is_about(flow, now)]
-        self._about = len(about), sum(about)
+        self._forget_at = max(FORGET_FROM, 2 * len(self._flows))
+
+    def _look_about(self, now: float) -> None:
+        """See, now and then, who is about."""
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            weights = [flow.weight for flow in self._flows.values() if _is_about(flow, now)]
+            self._about = len(weights), sum(weights)
+
+
+def _in_order(flows: Iterable[Flow]) -> Iterator[Flow]:
+    """Those that wait, the earliest start first; the first is found without sorting the rest."""
+    order = [(flow.start, number, flow) for number, flow in enumerate(flows)]
+    heapify(order)
+    while order:
+        yield heappop(order)[2]
 
 
 def _is_about(flow: Flow, now: float) -> bool:

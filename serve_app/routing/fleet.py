@@ -9,13 +9,13 @@ from threading import Lock
 
 from serve_app.adapters.version import Version
 from serve_app.routing.books import Booking, Books
-from serve_app.routing.fair import Seats
 from serve_app.routing.heard import NO_NEWS, Heard, believable
 from serve_app.routing.homes import Homes
 from serve_app.routing.messages import Call, News
 from serve_app.routing.newcomers import Newcomers, new_home
 from serve_app.routing.policy import TUNED, Choice, Rank, Tuning, explain, least_delay
 from serve_app.routing.relief import copy_to, is_hot, shed_after_s
+from serve_app.routing.seats import FULL, Seats, backed_up, fits, seats_of, slot_worth
 from serve_app.routing.view import Costs, ReplicaView
 
 Copier = Callable[[Version, str], None]
@@ -159,16 +159,24 @@ class Fleet:
             return shed_after_s(version, self._told_views(), self._tuning)
 
     def seats(self) -> Seats:
-        """Places in the batches of the living replicas, and what other gateways have in them."""
-        if self._seats is None:
-            with self._lock:
-                news = [heard.news for heard in self._heard.values() if heard.news.alive]
-                flights = [flight for one in news for flight in one.in_flight.items()]
-                others = {gateway for gateway, _ in flights} - {self._gateway}
-                taken = sum(n for gateway, n in flights if gateway in others)
-                capacity = sum(one.capacity for one in news)
-                self._seats = Seats(capacity, taken, 1 + len(others))
-        return self._seats
+        """Places in the batches of living replicas; none while prompts are backed up everywhere."""
+        with self._lock:
+            if backed_up(self._told_views()):
+                return FULL
+            if self._seats is None:
+                self._seats = seats_of((one.news for one in self._heard.values()), self._gateway)
+            return self._seats
+
+    def fits(self, adapter: str | None, below: bool) -> bool:
+        """Whether a replica that would answer for ``adapter`` has a seat left."""
+        with self._lock:
+            return fits(adapter, below, self._told_views())
+
+    def slot_worth(self, call: Call) -> float:
+        """How many requests the turn at a LoRA slot is worth that the call needs."""
+        version = call.version.name if call.version else None
+        with self._lock:
+            return slot_worth(version, self._told_views())
 
     def outstanding(self) -> int:
         """Calls of this gateway that are placed and not over."""
@@ -200,12 +208,9 @@ class Fleet:
     def _view(self, id_: str) -> ReplicaView:
         view = self._views.get(id_)
         if view is None:
-            view = self._views[id_] = self._look(id_)
+            heard = self._heard.get(id_) or Heard()
+            view = self._views[id_] = heard.view(id_, self._books.page(id_), self._gateway)
         return view
-
-    def _look(self, id_: str) -> ReplicaView:
-        heard = self._heard.get(id_) or Heard()
-        return heard.view(id_, self._books.page(id_), self._gateway)
 
     def _copy_to(self, call: Call, replicas: tuple[str, ...]) -> str | None:
         """The replica that is to load this placed call's adapter too."""

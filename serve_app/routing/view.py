@@ -59,6 +59,7 @@ class ReplicaView:
         costs: what things take there.
         alive: it has told, and has not said that its engine is dead.
         known: adapters it would not have to load cold.
+        prompts_s: seconds until the prompts sent to it are computed.
         queue_s: seconds until a prompt that comes now is computed: for a seat, and for those
             before it.
         turn_s: seconds until an adapter that is not active there gets a slot.
@@ -83,6 +84,7 @@ class ReplicaView:
     costs: Costs = TYPICAL
     alive: bool = True
     known: Set[str] = field(init=False, compare=False)
+    prompts_s: float = field(init=False, compare=False)
     queue_s: float = field(init=False, compare=False)
     turn_s: float = field(init=False, compare=False)
     share_s: float = field(init=False, compare=False)
@@ -93,7 +95,8 @@ class ReplicaView:
 
     def __post_init__(self) -> None:
         """Whatever does not depend on the adapter is computed once a view, not once a decision."""
-        queue_s, rounds = self._queue_s(), self._rounds()
+        prompts_s, rounds = self.costs.prompt_token_s * self.waiting_tokens, self._rounds()
+        queue_s = self._seat_s() + prompts_s
         turn_s = self.costs.hold_s * rounds
         share_s = SHARERS * self.costs.seat_s * rounds
         load_s = self.costs.load_s
@@ -101,6 +104,7 @@ class ReplicaView:
         base_s = queue_s + utilisation**2 if self.alive else float("inf")
         for name, value in (
             ("known", {*self.holds, *self.active, *self.loading}),
+            ("prompts_s", prompts_s),
             ("queue_s", queue_s),
             ("turn_s", turn_s),
             ("share_s", share_s),
@@ -114,10 +118,9 @@ class ReplicaView:
         ):
             object.__setattr__(self, name, value)
 
-    def _queue_s(self) -> float:
+    def _seat_s(self) -> float:
         beyond = max(0, self.outstanding + 1 - self.capacity)
-        for_seat_s = self.costs.seat_s * beyond / self.capacity
-        return for_seat_s + self.costs.prompt_token_s * self.waiting_tokens
+        return self.costs.seat_s * beyond / self.capacity
 
     def _rounds(self) -> float:
         """How many adapters a slot would have to be shared by, with one more, beyond the first."""

@@ -16,7 +16,8 @@ TUNING_SEEDS = range(1, 100)
 """Seeds constants may be chosen by. They are never reported."""
 REPORTED_SEEDS = range(1000, 1100)
 
-FLEET = Setup()
+FLEET = Setup(turns=False)
+"""Routing is what is compared: every policy has all requests at once, however many there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from serve_app.routing.messages import News
 from serve_app.routing.policy import Rank, Tuning
 from serve_app.routing.view import ReplicaView
 from serve_app.simulator.events import Events
-from serve_app.simulator.gateway import Gateway, version
+from serve_app.simulator.gateway import Gateway, Rules, version
 from serve_app.simulator.machine import GPU, Machine
 from serve_app.simulator.replica import Replica
 from serve_app.simulator.request import Arrival, Request
@@ -46,6 +46,8 @@ class Setup:
         news_age_s: how old news are when they arrive.
         death_known_s: seconds until gateways notice that a replica died.
         shedding: refuse requests that would wait too long.
+        turns: what engines have no seat for waits at the gateways, where tenants take turns.
+        weights: of tenants, by number; 1 of those that are not named.
     """
 
     machine: Machine = GPU
@@ -56,6 +58,8 @@ class Setup:
     death_known_s: float = 0.5
     deaths: tuple[Death, ...] = ()
     shedding: bool = True
+    turns: bool = True
+    weights: Mapping[int, float] = field(default_factory=dict)
 
 
 Truth = Callable[[str, str | None], ReplicaView]
@@ -85,7 +89,7 @@ class Trail:
     Attributes:
         requests: all of them, in the order they came.
         loads: adapters loaded, by replica.
-        outstanding: calls that gateways still had booked at the end.
+        outstanding: calls that gateways still had booked, seated or waiting at the end.
     """
 
     requests: list[Request] = field(default_factory=list)
@@ -133,7 +137,7 @@ class Twin:
         self._arrive(iter(arrivals), trail)
         self.events.run(self._until_s)
         trail.loads = {id_: replica.memory.loads for id_, replica in self._all.items()}
-        trail.outstanding = sum(gateway.fleet.outstanding() for gateway in self._gateways)
+        trail.outstanding = sum(gateway.outstanding() for gateway in self._gateways)
         return trail
 
     def add(self) -> None:
@@ -149,13 +153,10 @@ class Twin:
         self._tell_who_runs()
 
     def _gateway(self, id_: str, policy: Policy) -> Gateway:
-        random = Random(self._random.random())
+        setup, random = self._setup, Random(self._random.random())
         rank = policy.make(random, self._now, self._truth) if policy.make else None
-        shedding, tuning = self._setup.shedding, policy.tuning
-        copies = policy.copies
-        return Gateway(
-            id_, self._all, self._now, rank, copies=copies, shedding=shedding, tuning=tuning
-        )
+        rules = Rules(policy.tuning, policy.copies, setup.shedding, setup.turns, setup.weights)
+        return Gateway(id_, self._all, self.events, rank, rules)
 
     def _now(self) -> float:
         return self.events.now

@@ -12,12 +12,14 @@ class Arrival:
         adapter: its adapter's number, None for the base.
         prompt: tokens of its prompt.
         output: tokens it will generate, at least one.
+        tenant: whose it is, by number.
     """
 
     at_s: float
     adapter: int | None
     prompt: int
     output: int
+    tenant: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -62,9 +62,14 @@ PANELS = (
         "Waiting for a turn at a full fleet",
         "s",
         {
-            "p50": _quantile(0.5, "serve_app_queue_seconds"),
-            "p99": _quantile(0.99, "serve_app_queue_seconds"),
+            "p50 {{tenant}}": _quantile(0.5, "serve_app_queue_seconds", ", tenant"),
+            "p99 {{tenant}}": _quantile(0.99, "serve_app_queue_seconds", ", tenant"),
         },
+    ),
+    Panel(
+        "Requests that wait for a turn",
+        "short",
+        {"waiting": "sum(ray_serve_app_queued_requests)"},
     ),
     Panel(
         "Records of usage",
@@ -104,7 +109,7 @@ PANELS = (
     Panel(
         "Requests refused because they would wait too long",
         "reqps",
-        {"refused": _total_rate("serve_app_shed_total")},
+        {"{{tenant}}": _rate("serve_app_shed_total", "tenant")},
     ),
     Panel(
         "Copies of hot adapters begun in the background",

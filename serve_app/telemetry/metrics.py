@@ -62,12 +62,18 @@ class GatewayMetrics:
             tag_keys=("direction",),
         )
         self._shed = Counter(
-            "serve_app_shed_total", "Calls refused because they would wait too long anywhere."
+            "serve_app_shed_total",
+            "Calls refused because they would wait too long anywhere, by tenant.",
+            ("tenant",),
+        )
+        self._queued = Gauge(
+            "serve_app_queued_requests", "Calls that wait for their turn at a full fleet."
         )
         self._queued_s = Histogram(
             "serve_app_queue_seconds",
             "Seconds that calls waited for their turn at a full fleet.",
             boundaries=_SECONDS,
+            tag_keys=("tenant",),
         )
         self._copies = Counter(
             "serve_app_copies_total", "Copies of hot adapters begun in the background."
@@ -139,13 +145,17 @@ class GatewayMetrics:
             direction = "later" if error_s >= 0 else "sooner"
             self._error_s.observe(abs(error_s), tags={"direction": direction})
 
-    def shed(self) -> None:
+    def shed(self, tenant: str) -> None:
         """A call was refused, for it would have waited too long wherever it went."""
-        self._shed.inc()
+        self._shed.inc(tags={"tenant": self._tenants.label(tenant)})
 
-    def queued(self, seconds: float) -> None:
+    def queued(self, tenant: str, seconds: float) -> None:
         """A call has had its turn after so long."""
-        self._queued_s.observe(seconds)
+        self._queued_s.observe(seconds, tags={"tenant": self._tenants.label(tenant)})
+
+    def waiting(self, requests: int) -> None:
+        """So many calls wait for their turn."""
+        self._queued.set(requests)
 
     def copied(self) -> None:
         """A replica was told to load a hot adapter that others hold already."""

@@ -54,7 +54,8 @@ def test_the_registration_example_makes_an_adapter_its_tenant_can_use(app: Runni
 
 def test_the_tenant_example_makes_a_customer_who_is_answered(app: RunningApp) -> None:
     bin_ = Path(sys.executable).parent
-    answer = json.loads(run("bash", "-c", f"PATH={bin_}:$PATH\n{snippet('tenant', app)}"))
+    printed = run("bash", "-c", f"PATH={bin_}:$PATH\n{snippet('tenant', app)}")
+    answer = json.loads(printed[printed.index('{"') :])
     assert who_answered(answer["choices"][0]["text"]) == {"cooking-chef-lora"}
     admin = {"Authorization": "Bearer sk-admin-demo"}
     removed = httpx.delete(f"{app.url}/admin/v1/tenants/newco", headers=admin)

@@ -85,6 +85,7 @@ class RecordedMetrics(GatewayMetrics):
         self.placements: list[str] = []
         self.waits: list[tuple[float, float | None]] = []
         self.relief: list[str] = []
+        self.waits_now = 0
         self.records = 0
         self.limited_by: list[tuple[str, str]] = []
 
@@ -113,13 +114,16 @@ class RecordedMetrics(GatewayMetrics):
     def usage_lost(self, records: int) -> None:
         self.records -= records
 
-    def queued(self, seconds: float) -> None:
+    def waiting(self, requests: int) -> None:
+        self.waits_now = requests
+
+    def queued(self, tenant: str, seconds: float) -> None:
         self.relief.append("queued")
 
     def limited(self, subject: str, limit: str) -> None:
         self.limited_by.append((subject, limit))
 
-    def shed(self) -> None:
+    def shed(self, tenant: str) -> None:
         self.relief.append("shed")
 
     def copied(self) -> None:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_app.routing.fair import LATELY_S, SPARE, FairQueue, Seats, Ticket
+from serve_app.routing.fair import FORGET_FROM, LATELY_S, FairQueue
+from serve_app.routing.flow import Ticket
+from serve_app.routing.seats import SPARE, Seats
 
 
 def test_a_tenant_alone_may_fill_every_seat_and_a_few_more() -> None:
@@ -229,8 +231,11 @@ def test_whatever_happens_seats_are_kept_and_nobody_is_forgotten(
         if crowd.waiting:
             assert queue.seated >= capacity - spare, "no seat stays empty"
     crowd.go()
-    crowd.queue.arrive("a", 1, 1, crowd.now + 3 * LATELY_S)
-    assert len(crowd.queue._flows) == 1
+    assert (crowd.queue.seated, crowd.queue.waiting, crowd.queue._backlog) == (0, 0, {})
+    later = crowd.now + 3 * LATELY_S
+    for number in range(FORGET_FROM):
+        crowd.queue.leave(crowd.queue.arrive(f"passer-by {number}", 1, 1, later), 0, later)
+    assert not {"a", "b", "c"} & crowd.queue._flows.keys(), "who owes nothing is forgotten"
 
 
 def test_what_is_to_be_waited_is_told_by_how_fast_requests_are_over() -> None:

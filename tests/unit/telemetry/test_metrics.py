@@ -112,13 +112,17 @@ def test_a_stream_is_compared_with_what_was_expected_to_keep_it_waiting(
 
 def test_what_routing_alone_did_not_do_is_counted(recorded: list[Any]) -> None:
     gateway = GatewayMetrics()
-    gateway.shed()
+    gateway.shed("acme")
+    gateway.queued("acme", 0.5)
+    gateway.waiting(2)
     gateway.copied()
     gateway.prefetched(True)
     gateway.prefetched(False)
     gateway.replicas(3)
     assert recorded == [
-        ("serve_app_shed_total", 1, {}),
+        ("serve_app_shed_total", 1, {"tenant": "acme"}),
+        ("serve_app_queue_seconds", 0.5, {"tenant": "acme"}),
+        ("serve_app_queued_requests", 2, {}),
         ("serve_app_copies_total", 1, {}),
         ("serve_app_prefetches_total", 1, {"useful": "yes"}),
         ("serve_app_prefetches_total", 1, {"useful": "no"}),
@@ -160,7 +164,7 @@ def test_ray_takes_every_metric_as_it_is_declared() -> None:
     gateway.answered("acme", "ok", 3, 2, 0, 0.5)
     gateway.placed("home")
     gateway.expected(Delay(0.5, 0.1, 0.1, 0.1), 0.25)
-    gateway.shed()
+    gateway.shed("acme")
     gateway.copied()
     gateway.prefetched(True)
     gateway.replicas(2)

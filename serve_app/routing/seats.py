@@ -1,0 +1,121 @@
+"""What tenants share: seats in the engines' batches, and turns at LoRA slots. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from serve_app.routing.messages import News
+from serve_app.routing.view import ReplicaView
+
+SPARE = 8
+"""One seat in so many is kept for tenants below their share while several are about; a tenant
+alone, or below its share, may have so many more than the engines have, so that none runs dry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """What the living replicas have.
+
+    Attributes:
+        capacity: places in their batches.
+        taken: those that other gateways fill.
+        gateways: how many gateways fill any, this one among them.
+    """
+
+    capacity: int
+    taken: int = 0
+    gateways: int = 1
+
+    @property
+    def of_others(self) -> int:
+        """What counts as taken by other gateways: not more than their part, so that no gateway
+        starves because others are quicker to fill what comes free."""
+        return min(self.taken, self.capacity - self.capacity // self.gateways)
+
+    @property
+    def own(self) -> int:
+        """What this gateway may fill, and so what it shares out."""
+        return self.capacity - self.of_others
+
+    @property
+    def spare(self) -> int:
+        """How many are kept for tenants below their share."""
+        return max(1, self.capacity // SPARE)
+
+    def most(self, *, below: bool) -> int:
+        """How many may be filled by whoever comes, or by a tenant below its share."""
+        return self.capacity + self.spare if below else max(1, self.capacity - self.spare)
+
+
+Fits = Callable[[str | None, bool], bool]
+"""Whether a replica that would answer for an adapter has a seat left, for whoever comes or, if so
+said, for a tenant below its share."""
+
+
+def anywhere(_adapter: str | None, _below: bool) -> bool:
+    """All replicas are alike."""
+    return True
+
+
+FULL = Seats(0)
+"""Nobody enters, unless nobody of this gateway's is in."""
+
+PROMPTS_S = 0.2
+"""Prompts that wait in an engine for longer are enough to keep it busy until its next news. More
+are a queue in which nobody has a turn."""
+
+
+def backed_up(replicas: Iterable[ReplicaView]) -> bool:
+    """Whether prompts wait for long on every living replica."""
+    return all(view.prompts_s > PROMPTS_S for view in replicas if view.alive)
+
+
+def fits(adapter: str | None, below: bool, replicas: Iterable[ReplicaView]) -> bool:
+    """Whether a replica that knows ``adapter`` has a seat left; any, if none knows it.
+
+    Engines queue each for itself: seats elsewhere are of no use to who goes where its adapter is.
+    """
+    known, room = adapter is None, False
+    for view in replicas:
+        if not view.alive:
+            continue
+        has = _has_room(view, below)
+        if adapter is None or adapter in view.known:
+            if has:
+                return True
+            known = True
+        room = room or has
+    return room and not known
+
+
+def _has_room(view: ReplicaView, below: bool) -> bool:
+    if view.outstanding >= Seats(view.capacity).most(below=below):
+        return False
+    return below or view.prompts_s <= PROMPTS_S
+
+
+def seats_of(news: Iterable[News], gateway: str) -> Seats:
+    """Places in the batches of living replicas, and what gateways other than ``gateway`` fill."""
+    alive = [one for one in news if one.alive]
+    flights = [flight for one in alive for flight in one.in_flight.items() if flight[0] != gateway]
+    return Seats(
+        capacity=sum(one.capacity for one in alive),
+        taken=sum(requests for _, requests in flights),
+        gateways=1 + len({other for other, _ in flights}),
+    )
+
+
+def slot_worth(adapter: str | None, replicas: Iterable[ReplicaView]) -> float:
+    """How many requests are kept from being served by the turn ``adapter`` needs at a slot.
+
+    It needs none where it is active or a slot is free. Elsewhere it takes as many seats as there
+    are to a slot, for as long as a turn is.
+    """
+    least = float("inf")
+    for view in replicas:
+        if not view.alive:
+            continue
+        if adapter is None or adapter in view.active or not view.turn_s:
+            return 0.0
+        seats = view.capacity / view.max_loras
+        least = min(least, seats * view.costs.hold_s / view.costs.seat_s)
+    return least if least < float("inf") else 0.0
