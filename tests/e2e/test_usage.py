@@ -79,22 +79,16 @@ def test_a_stream_that_is_cut_is_charged_what_came_of_it(app: RunningApp) -> Non
 
 def test_what_a_tenant_has_said_warms_nothing_for_another(app: RunningApp) -> None:
     first, second = a_customer(app, "warm"), a_customer(app, "cold")
-    cached: dict[str, int] = {}
-    for number in range(1, 9):
-        replica, its = ask_where(app, first)
-        assert its == 0 or replica in cached
-        if replica in cached:
-            assert its > 0, "its own words are warm where it has said them"
-        cached[replica] = its
-        if min(cached.values()) > 0 and number >= 4:
-            break
-    warm = {replica for replica, its in cached.items() if its > 0}
-    assert warm
-    theirs: dict[str, int] = {}
-    while not theirs.keys() & warm:
-        replica, its = ask_where(app, second)
-        theirs.setdefault(replica, its)
-    assert set(theirs.values()) == {0}
+    warm: set[str] = set()
+    for _ in range(4):
+        replica, cached = ask_where(app, first)
+        assert (cached > 0) == (replica in warm)
+        warm.add(replica)
+    cold: set[str] = set()
+    while not cold & warm:
+        replica, cached = ask_where(app, second)
+        assert cached == 0 or replica in cold
+        cold.add(replica)
 
 
 def ask_where(app: RunningApp, key: str) -> tuple[str, int]:
