@@ -23,9 +23,10 @@ from serve_app.control.authority import Authority
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.limiter import Limiter
 from serve_app.gateway.reckoner import Reckoner
-from serve_app.routing.fair import FairQueue
-from serve_app.routing.messages import Call, Operation
-from serve_app.routing.seats import Seats
+from serve_app.gateway.turnstile import Turnstile
+from serve_app.routing.fleet import Fleet
+from serve_app.routing.messages import Call, News, Operation
+from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
 from serve_app.telemetry.metrics import GatewayMetrics
 from serve_app.tenancy.allot import Report, Shares
@@ -36,17 +37,19 @@ from serve_app.tenancy.tenant import Tenant
 
 BASE, PEPPER = "base", b"pepper"
 LIMITS = Limits(requests_per_minute=100_000, tokens_per_minute=10**9, concurrent_requests=1000)
-SEATS = Seats(10**6)
 STEPS = ("authenticate", "resolve", "limits", "turn", "all of it")
 
 
 def main(
     tenants: Annotated[int, typer.Option(min=10, help="Each has a key and an adapter.")] = 10_000,
     requests: Annotated[int, typer.Option(min=100)] = 20_000,
+    replicas: Annotated[int, typer.Option(min=1, help="Each holds an equal part.")] = 64,
 ) -> None:
     """Authenticate, resolve and admit requests of many tenants, one after another."""
-    took = asyncio.run(_measure(tenants, requests))
-    table = Table(title=f"{tenants:,} tenants and adapters", title_justify="left")
+    took = asyncio.run(_measure(tenants, requests, replicas))
+    table = Table(
+        title=f"{tenants:,} tenants and adapters, {replicas} replicas", title_justify="left"
+    )
     for column in ("step", "p50 µs", "p99 µs"):
         table.add_column(column, justify="left" if column == "step" else "right")
     for step in STEPS:
@@ -55,7 +58,7 @@ def main(
     Console().print(table)
 
 
-async def _measure(tenants: int, requests: int) -> dict[str, list[float]]:
+async def _measure(tenants: int, requests: int, replicas: int) -> dict[str, list[float]]:
     snapshot = _snapshot(tenants)
     authority = Authority(time.monotonic, lambda _: (0, 0), learning_s=0)
 
@@ -63,14 +66,15 @@ async def _measure(tenants: int, requests: int) -> dict[str, list[float]]:
         return authority.share(report)
 
     limiter = Limiter("gateway", share, cast(GatewayMetrics, None))
-    queue, reckoner, dice = FairQueue(), Reckoner(), Random(0)
+    turnstile = Turnstile(_fleet(tenants, replicas), GatewaySettings(), cast(GatewayMetrics, None))
+    reckoner, dice = Reckoner(), Random(0)
     took: dict[str, list[float]] = {step: [] for step in STEPS}
     names = [dice.randrange(tenants) for _ in range(requests)]
     for name in dict.fromkeys(names):  # a tenant's first request asks for its share
-        await _one(snapshot, limiter, queue, reckoner, name, lambda _: None)
+        await _one(snapshot, limiter, turnstile, reckoner, name, lambda _: None)
     for name in names:
         marks: list[float] = []
-        await _one(snapshot, limiter, queue, reckoner, name, marks.append)
+        await _one(snapshot, limiter, turnstile, reckoner, name, marks.append)
         for step, begin, end in zip(STEPS, marks, marks[1:], strict=False):
             took[step].append(end - begin)
         took["all of it"].append(marks[-1] - marks[0])
@@ -81,7 +85,7 @@ async def _measure(tenants: int, requests: int) -> dict[str, list[float]]:
 async def _one(
     snapshot: Snapshot,
     limiter: Limiter,
-    queue: FairQueue,
+    turnstile: Turnstile,
     reckoner: Reckoner,
     number: int,
     mark: Callable[[float], object],
@@ -100,11 +104,19 @@ async def _one(
         reckoner.reckon(asked, call)
         await limiter.admit(asked)
         mark(time.perf_counter())
-        now = time.monotonic()
-        ticket = queue.arrive(identity.tenant.id, identity.tenant.weight, asked.tokens, now)
-        queue.next(SEATS, now)
+        await turnstile.enter(asked, call)
         mark(time.perf_counter())
-    queue.leave(ticket, 100, time.monotonic())
+
+
+def _fleet(adapters: int, replicas: int) -> Fleet:
+    """Replicas half full, which have told what they hold."""
+    fleet = Fleet("gateway", lambda _: None)
+    ids = [f"replica-{number}" for number in range(replicas)]
+    fleet.replicas_are(frozenset(ids))
+    for number, id_ in enumerate(ids):
+        holds = frozenset(f"adapter-{n}" for n in range(number, adapters, replicas))
+        fleet.heard(id_, News(holds, {"another": 128}, capacity=256))
+    return fleet
 
 
 def _snapshot(tenants: int) -> Snapshot:
