@@ -22,7 +22,7 @@ PYTHON = $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c '$(FITS)' >/dev/null 2>&1; then echo $$p; break; fi; done)
 endif
 
-.PHONY: help setup demo-model demo serve test check format bench bench-admission bench-live bench-registry bench-routing bench-slots clean
+.PHONY: help setup demo-model demo serve test check format bench bench-admission bench-fairness bench-live bench-registry bench-routing bench-slots clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -53,6 +53,9 @@ bench: demo-model ## compare with a bare vLLM server in the same run
 
 bench-admission: $(STAMP) ## what comes before a request may go on, with ten thousand tenants
 	@$(BIN)/python -m serve_app.bench.admission
+
+bench-fairness: demo-model ## what a noisy tenant does to a quiet one, on a real engine
+	@$(BIN)/python -m serve_app.bench.fairness --config $(CONFIG)
 
 bench-live: demo-model ## ways to route, on real Ray Serve and real engines
 	@$(BIN)/python -m serve_app.bench.live

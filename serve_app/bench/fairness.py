@@ -1,0 +1,164 @@
+"""``python -m serve_app.bench.fairness``: tenants on one saturated engine, on real Ray Serve.
+
+A quiet tenant alone, then the same beside a noisy one that asks for ten times its share, in blocks
+that take turns; and four tenants that always have more to ask, with requests of unlike sizes.
+"""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from serve_app.bench.derive import EVEN_TERMS
+from serve_app.bench.fair_clients import Asked, Clients, Crowd
+from serve_app.bench.results import percentile
+from serve_app.bench.sides import Launch, running
+from serve_app.cli.config_file import read
+from serve_app.cli.environment import any_free
+from serve_app.cli.up import script
+from serve_app.simulator.tenants import jain
+
+SEATS, SLOTS = 16, 4
+WARM_S = 3.0
+SAID = Console(stderr=True, highlight=False)
+QUIET, NOISY, THIRD, FOURTH = TENANTS = ("quiet", "noisy", "third", "fourth")
+BACKLOGGED = (
+    Crowd(QUIET, clients=12, tokens=40),
+    Crowd(NOISY, clients=48, tokens=10),
+    Crowd(THIRD, clients=12, tokens=80),
+    Crowd(FOURTH, clients=24, tokens=20),
+)
+
+Config = Annotated[Path, typer.Option(help="A Ray Serve config file of this application.")]
+Out = Annotated[Path, typer.Option(help="Where the log and the config go.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often each block takes its turn.")]
+Seconds = Annotated[float, typer.Option(min=5, help="Of a block.")]
+
+
+def main(
+    config: Config = Path("configs/demo.yaml"),
+    out: Out = Path(".bench"),
+    rounds: Rounds = 5,
+    seconds: Seconds = 15.0,
+) -> None:
+    """Measure what one tenant's load does to another's time to first token, and who gets what."""
+    asyncio.run(_run(_launch(read(config).content, out), rounds, seconds))
+
+
+async def _run(launch: Launch, rounds: int, seconds: float) -> None:
+    SAID.print("starting one engine, which takes about a minute ...")
+    async with running([launch]) as (server,), Clients(server.url) as clients:
+        most = await _sustainable(clients)
+        quiet, noisy = 0.15 * most, 10 * most / 2
+        SAID.print(f"it answers {most:.1f} requests/s; {quiet:.1f} of the quiet tenant alone, and")
+        SAID.print(f"beside {noisy:.1f} of the noisy one, {rounds} times in turns ...")
+        alone, beside, others = [], [], []
+        for number in range(rounds):
+            alone += _warm(await clients.play({QUIET: quiet}, seconds, number))
+            both = await clients.play({QUIET: quiet, NOISY: noisy}, seconds, number)
+            beside += [one for one in _warm(both) if one.tenant == QUIET]
+            others += [one for one in _warm(both) if one.tenant == NOISY]
+            SAID.print(f"round {number + 1} of {rounds}")
+        SAID.print("four tenants that always have more to ask ...")
+        backlog = _warm(await clients.crowd(BACKLOGGED, 2 * seconds))
+        SAID.print("stopping ...")
+    screen = Console(highlight=False)
+    screen.print(_waits({"quiet, alone": alone, "quiet, beside": beside, "noisy": others}))
+    screen.print(_shares(backlog))
+
+
+async def _sustainable(clients: Clients) -> float:
+    """Requests a second with more than enough clients; a first pass has everything loaded."""
+    crowds = [Crowd(tenant, clients=12, tokens=40) for tenant in TENANTS]
+    await clients.crowd(crowds, 5.0)
+    asked = _warm(await clients.crowd(crowds, 12.0))
+    return sum(one.first_s is not None for one in asked) / (12.0 - WARM_S)
+
+
+def _warm(asked: Sequence[Asked]) -> list[Asked]:
+    return [one for one in asked if one.at_s >= WARM_S]
+
+
+def _waits(blocks: Mapping[str, Sequence[Asked]]) -> Table:
+    table = Table(title="time to first token, ms", title_justify="left")
+    for column in ("tenant", "requests", "refused", "p50", "p99", "p99 to alone"):
+        table.add_column(column, justify="left" if column == "tenant" else "right")
+    base = None
+    for name, asked in blocks.items():
+        firsts = [1000 * one.first_s for one in asked if one.first_s is not None]
+        p50, p99 = percentile(firsts, 0.5), percentile(firsts, 0.99)
+        base = base or p99
+        refused = f"{1 - len(firsts) / len(asked):.0%}"
+        table.add_row(
+            name, str(len(asked)), refused, f"{p50:.0f}", f"{p99:.0f}", f"{p99 / base:.2f}"
+        )
+    return table
+
+
+def _shares(asked: Sequence[Asked]) -> Table:
+    tokens = {
+        crowd.tenant: sum(one.tokens for one in asked if one.tenant == crowd.tenant)
+        for crowd in BACKLOGGED
+    }
+    index = jain(tokens.values())
+    table = Table(title=f"backlogged: Jain's index {index:.3f}", title_justify="left")
+    for column in ("clients", "tokens an answer", "share of tokens"):
+        table.add_column(column, justify="right")
+    for crowd in BACKLOGGED:
+        share = tokens[crowd.tenant] / sum(tokens.values())
+        table.add_row(str(crowd.clients), str(crowd.tokens), f"{share:.1%}")
+    return table
+
+
+def _launch(content: Mapping[str, Any], out: Path) -> Launch:
+    """How to start the application; what it needs is made anew in ``out / "fairness"``."""
+    folder = (out / "fairness").absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    file, port = folder / "fairness.yaml", any_free()
+    file.write_text(yaml.safe_dump(derive(content, folder / "data", port), sort_keys=False))
+    return Launch(
+        name="the application",
+        command=[str(script("serve-app")), "up", str(file)],
+        environment=EVEN_TERMS,
+        port=port,
+        ready="/ready",
+        stop=signal.SIGINT,
+        log=folder / "up.log",
+    )
+
+
+def derive(content: Mapping[str, Any], data: Path, port: int) -> dict[str, Any]:
+    """The config with one engine of few seats, and four tenants of one adapter each. Pure."""
+    derived: dict[str, Any] = deepcopy(dict(content))
+    derived["http_options"] = {"host": "127.0.0.1", "port": port}
+    args = derived["applications"][0]["args"]
+    args["engine"] |= {"max_num_seqs": SEATS, "max_loras": SLOTS, "max_cpu_loras": SLOTS}
+    args["registry"]["data_dir"] = str(data)
+    for deployment in derived["applications"][0]["deployments"]:
+        deployment.pop("autoscaling_config", None)
+        if deployment["name"] != "control":
+            deployment["num_replicas"] = 1
+            continue
+        adapters = deployment["user_config"]["adapters"][: len(TENANTS)]
+        owners = zip(TENANTS, adapters, strict=True)
+        deployment["user_config"] = {
+            "tenants": [
+                {"id": id_, "keys": [f"sk-{id_}"], "default_adapter": adapter["name"]}
+                for id_, adapter in owners
+            ],
+            "adapters": adapters,
+        }
+    return derived
+
+
+if __name__ == "__main__":
+    typer.run(main)
