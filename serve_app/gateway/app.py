@@ -14,6 +14,7 @@ from serve_app import __version__
 from serve_app.errors import INVALID_REQUEST, ApiError, InvalidRequest, envelope
 from serve_app.gateway.answers import error_response
 from serve_app.gateway.body_limit import BodyLimit
+from serve_app.gateway.error_schema import REFUSALS
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.logbook import Logbook
 from serve_app.gateway.routes import (
@@ -44,7 +45,7 @@ def create_app(gateway: Gateway, metrics: GatewayMetrics, max_body_bytes: int) -
     )
     app.state.gateway = gateway
     for routes in (inference, models, lora, vllm_lora, admin, tenants, keys, usage, health):
-        app.include_router(routes.router)
+        app.include_router(routes.router, responses=REFUSALS)
     app.add_exception_handler(ApiError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(HTTPException, _refuse_http)

@@ -16,7 +16,7 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", responses={503: {"description": "Not yet; no error is in the body."}})
 async def ready(gateway: TheGateway, response: Response) -> dict[str, str]:
     """200 once tenants are known and at least one engine lives, else 503."""
     if gateway.ready:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from serve_app.gateway.routes.dependencies import TheGateway, TheIdentity, documented_auth, needs
-from serve_app.routing.messages import Operation
+from serve_app.routing.messages import GENERATING, Operation
 from serve_app.tenancy.keys import Scope
 
 router = APIRouter(tags=["inference"])
@@ -26,6 +26,9 @@ def _add(operation: Operation, path: str, example: dict[str, Any]) -> None:
         return await gateway.answer(request, identity, operation)
 
     schema = {"type": "object", "additionalProperties": True, "example": example}
+    answers: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+    if operation in GENERATING:
+        answers["text/event-stream"] = {"schema": {"type": "string"}}
     router.add_api_route(
         path,
         answer,
@@ -33,6 +36,7 @@ def _add(operation: Operation, path: str, example: dict[str, Any]) -> None:
         name=f"create_{operation}",
         summary=f"Answer one {operation} request",
         response_class=Response,
+        responses={200: {"content": answers}},
         dependencies=[documented_auth, needs(Scope.INFERENCE)],
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}

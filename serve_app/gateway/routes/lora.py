@@ -84,7 +84,7 @@ class VersionBody(_Body):
         return f"v{self.version}" if isinstance(self.version, int) else self.version
 
 
-@router.post("/v1/lora/register")
+@router.post("/v1/lora/register", responses={202: {"description": "It is under way."}})
 async def register(body: RegisterBody, caller: TheCaller) -> Response:
     """Check an adapter and make it usable everywhere: 200 once it is, 202 without ``wait``."""
     return await caller.does(body.command(caller.actor))

@@ -1,5 +1,7 @@
 """The same under vLLM's names and with its bodies, so that tools made for it work."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,6 +10,10 @@ from serve_app.gateway.routes.dependencies import TheCaller, documented_auth, ne
 from serve_app.tenancy.keys import Scope
 
 router = APIRouter(tags=["adapters"], dependencies=[documented_auth, needs(Scope.ADAPTERS_MANAGE)])
+
+SAID: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
 class LoadBody(BaseModel):
@@ -31,14 +37,14 @@ class UnloadBody(BaseModel):
     lora_int_id: int | None = None
 
 
-@router.post("/v1/load_lora_adapter")
+@router.post("/v1/load_lora_adapter", response_class=Response, responses=SAID)
 async def load(body: LoadBody, caller: TheCaller) -> Response:
     """Register an adapter, or new content for one."""
     done = await caller.does(Register(caller.actor, body.lora_name, body.lora_path))
     return _said(done, f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
 
-@router.post("/v1/unload_lora_adapter")
+@router.post("/v1/unload_lora_adapter", response_class=Response, responses=SAID)
 async def unload(body: UnloadBody, caller: TheCaller) -> Response:
     """Remove an adapter."""
     done = await caller.does(Remove(caller.actor, body.lora_name))
