@@ -62,11 +62,14 @@ def routes() -> Iterator[Route]:
 
 
 def fields(body: Json) -> dict[str, Json]:
-    """Schemas of a body's fields, by name; of one that may be null, that which is not."""
-    return {
-        name: resolved(next(iter(schema.get("anyOf", [schema]))))
-        for name, schema in body.get("properties", {}).items()
-    }
+    """Schemas of a body's fields, by name; of one that may be null, that which is not, and none of
+    one that may be this or that."""
+    return {name: _only(schema) for name, schema in body.get("properties", {}).items()}
+
+
+def _only(schema: Json) -> Json:
+    named = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    return resolved(named[0]) if len(named) == 1 else {}
 
 
 def must_be_envelope(error: Any) -> None:

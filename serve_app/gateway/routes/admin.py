@@ -54,7 +54,7 @@ async def fleet(
 async def audit(
     caller: TheCaller,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[int | None, Query(ge=0)] = None,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> Response:
     """Who did what to which adapter, newest first."""
     return await caller.does(ShowAudit(caller.actor, limit, after))

@@ -34,7 +34,7 @@ class UnloadBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     lora_name: str = Field(max_length=200)
-    lora_int_id: int | None = None
+    lora_int_id: int | None = Field(default=None, ge=0, le=2**53)
 
 
 @router.post("/v1/load_lora_adapter", response_class=Response, responses=SAID)
