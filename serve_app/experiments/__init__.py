@@ -1,0 +1,1 @@
+"""Which arm answers whom, and what the answers show. Pure."""
