@@ -8,7 +8,7 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 LOG := $(VENV)/setup.log
-EXTRAS ?= cpu,demo,bench,dev
+EXTRAS ?= cpu,demo,bench,report,dev
 COMMA := ,
 STAMP := $(VENV)/.done-$(subst $(COMMA),-,$(EXTRAS))
 CONFIG ?= configs/demo.yaml
@@ -28,7 +28,7 @@ help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
 		| while IFS=$$'\t' read -r target does; do printf '  make %-15s %s\n' "$$target" "$$does"; done
 
-setup: $(STAMP) ## install everything into .venv (EXTRAS=cpu,demo,bench,dev)
+setup: $(STAMP) ## install everything into .venv (EXTRAS=cpu,demo,bench,report,dev)
 
 demo: demo-model ## four tenants, two vLLM replicas on the CPU: ask, print, stop
 	@$(BIN)/serve-app demo

@@ -1,7 +1,8 @@
 """``python -m serve_app.bench.fairness``: tenants on one saturated engine, on real Ray Serve.
 
-A quiet tenant alone, then the same beside a noisy one that asks for ten times its share, in blocks
-that take turns; and four tenants that always have more to ask, with requests of unlike sizes.
+A quiet tenant alone, then the same beside one that asks for its share, half of what the engine can
+do, and beside one that asks for ten times as much, in blocks that take turns; and four tenants that
+always have more to ask, with requests of unlike sizes.
 """
 
 import asyncio
@@ -57,21 +58,23 @@ async def _run(launch: Launch, rounds: int, seconds: float) -> None:
     SAID.print("starting one engine, which takes about a minute ...")
     async with running([launch]) as (server,), Clients(server.url) as clients:
         most = await _sustainable(clients)
-        quiet, noisy = 0.15 * most, 10 * most / 2
-        SAID.print(f"it answers {most:.1f} requests/s; {quiet:.1f} of the quiet tenant alone, and")
-        SAID.print(f"beside {noisy:.1f} of the noisy one, {rounds} times in turns ...")
-        alone, beside, others = [], [], []
+        quiet, share = 0.15 * most, most / 2
+        loads = {
+            "alone": {QUIET: quiet},
+            "beside one at its share": {QUIET: quiet, NOISY: share},
+            "beside one at ten times its share": {QUIET: quiet, NOISY: 10 * share},
+        }
+        SAID.print(f"it answers {most:.1f} requests/s; the quiet tenant asks {quiet:.1f} ...")
+        blocks: dict[str, list[Asked]] = {name: [] for name in loads}
         for number in range(rounds):
-            alone += _warm(await clients.play({QUIET: quiet}, seconds, number))
-            both = await clients.play({QUIET: quiet, NOISY: noisy}, seconds, number)
-            beside += [one for one in _warm(both) if one.tenant == QUIET]
-            others += [one for one in _warm(both) if one.tenant == NOISY]
+            for name, rates in loads.items():
+                blocks[name] += _warm(await clients.play(rates, seconds, number))
             SAID.print(f"round {number + 1} of {rounds}")
         SAID.print("four tenants that always have more to ask ...")
         backlog = _warm(await clients.crowd(BACKLOGGED, 2 * seconds))
         SAID.print("stopping ...")
     screen = Console(highlight=False)
-    screen.print(_waits({"quiet, alone": alone, "quiet, beside": beside, "noisy": others}))
+    screen.print(_waits(blocks))
     screen.print(_shares(backlog))
 
 
@@ -88,18 +91,18 @@ def _warm(asked: Sequence[Asked]) -> list[Asked]:
 
 
 def _waits(blocks: Mapping[str, Sequence[Asked]]) -> Table:
-    table = Table(title="time to first token, ms", title_justify="left")
-    for column in ("tenant", "requests", "refused", "p50", "p99", "p99 to alone"):
-        table.add_column(column, justify="left" if column == "tenant" else "right")
-    base = None
+    table = Table(title="the quiet tenant's time to first token, ms", title_justify="left")
+    for column in ("", "requests", "refused", "p50", "to alone", "p99", "to alone"):
+        table.add_column(column, justify="right" if column else "left")
+    base: tuple[float, ...] = ()
     for name, asked in blocks.items():
-        firsts = [1000 * one.first_s for one in asked if one.first_s is not None]
-        p50, p99 = percentile(firsts, 0.5), percentile(firsts, 0.99)
-        base = base or p99
-        refused = f"{1 - len(firsts) / len(asked):.0%}"
-        table.add_row(
-            name, str(len(asked)), refused, f"{p50:.0f}", f"{p99:.0f}", f"{p99 / base:.2f}"
-        )
+        its = [one for one in asked if one.tenant == QUIET]
+        firsts = [1000 * one.first_s for one in its if one.first_s is not None]
+        found = percentile(firsts, 0.5), percentile(firsts, 0.99)
+        base = base or found
+        cells = [(f"{now:.0f}", f"{now / then:.2f}") for now, then in zip(found, base, strict=True)]
+        refused = f"{1 - len(firsts) / len(its):.0%}"
+        table.add_row(name, str(len(its)), refused, *cells[0], *cells[1])
     return table
 
 

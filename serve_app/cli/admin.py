@@ -13,10 +13,12 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from serve_app.cli.address import NoAnswer, checked_url, connected
 from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, REFUSED, STOPPED, UNKNOWN_ANSWER
 from serve_app.cli.options import KEY_VARIABLE, Output
+from serve_app.client.printable import printable
 
 Json = dict[str, Any]
 Show = Callable[[Console, Json], None]
@@ -34,7 +36,7 @@ class Site:
     url: str
     api_key: str
     output: Output = Output.TEXT
-    transport: httpx.BaseTransport | None = None
+    transport: Any = None
 
 
 class Admin:
@@ -143,16 +145,26 @@ def path(*parts: str) -> str:
 
 def run(site: Site, work: Callable[[Admin], Json], show: Show) -> int:
     """Do it and show what came of it; the exit code."""
+    return shown(site.output, lambda: work(Admin(site)), show)
+
+
+def shown(output: Output, work: Callable[[], Json], show: Show) -> int:
+    """Show what comes of ``work``, or why nothing does; the exit code."""
     try:
-        answer = work(Admin(site))
+        answer = work()
     except NoAnswer as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        return error.exit_code
-    if site.output is Output.JSON:
+        return complain(error)
+    if output is Output.JSON:
         print(json.dumps(answer))  # noqa: T201 - for programs
     else:
         show(Console(), answer)
     return STOPPED
+
+
+def complain(error: NoAnswer) -> int:
+    """Say on standard error why there is nothing to show; the exit code."""
+    Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+    return error.exit_code
 
 
 def tell(site: Site, show: Show, method: str, path: str, body: Json | None = None) -> int:
@@ -174,7 +186,7 @@ def as_table(title: str, columns: Mapping[str, str]) -> Show:
             numbers = any(type(row.get(field)) in (int, float) for row in answer["data"])
             table.add_column(name, justify="right" if numbers and field not in _TIMES else "left")
         for row in answer["data"]:
-            table.add_row(*(_shown(field, row.get(field)) for field in columns))
+            table.add_row(*(_cell(field, row.get(field)) for field in columns))
         console.print(table)
 
     return show
@@ -185,7 +197,7 @@ def as_record(console: Console, answer: Json) -> None:
     table = Table(show_header=False, box=None)
     for field, value in answer.items():
         if field != "object":
-            table.add_row(field, _shown(field, value))
+            table.add_row(field, _cell(field, value))
     console.print(table)
 
 
@@ -204,6 +216,11 @@ def as_word(word: str) -> Show:
 
 
 _TIMES = frozenset({"created", "updated", "expires", "revoked", "last_used", "start", "end"})
+
+
+def _cell(field: str, value: Any) -> Text:
+    """A value as mere text, whoever gave it: no markup, and nothing that steers the terminal."""
+    return Text(printable(_shown(field, value)))
 
 
 def _shown(field: str, value: Any) -> str:

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve_app import __version__
+from serve_app.cli.ab import ab
 from serve_app.cli.calibrate import calibrate
+from serve_app.cli.chat import chat
 from serve_app.cli.exits import CONFIG_REFUSED, MACHINE_UNFIT
 from serve_app.cli.fleet import fleet
 from serve_app.cli.keys import key
 from serve_app.cli.limits import limits
+from serve_app.cli.lora import lora
+from serve_app.cli.missing import Commands
 from serve_app.cli.simulate import simulate
 from serve_app.cli.tenants import grant, tenant
 from serve_app.cli.usage import usage
@@ -23,12 +27,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="serve-app",
+    cls=Commands,
     help="One base model, many LoRA adapters, many tenants, on Ray Serve and vLLM.",
     epilog="Exit codes: 0 done, 1 the application failed, 2 the command line or config is wrong, "
     "3 the machine is unfit, 4 nothing answers, 5 the key is refused, 6 something else answers, "
     "7 it would not do it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_show_locals=False,
 )
 
@@ -126,10 +130,13 @@ def check(
     typer.echo("ok" if file is None else f"{file.path} is right, and this machine can serve it")
 
 
+app.command()(chat)
 app.command()(simulate)
 app.command()(calibrate)
 app.command()(fleet)
 app.command()(usage)
+app.add_typer(lora, name="lora")
+app.add_typer(ab, name="ab")
 app.add_typer(tenant, name="tenant")
 app.add_typer(grant, name="grant")
 app.add_typer(key, name="key")

@@ -23,6 +23,9 @@ Url = Annotated[str, typer.Option(help="Where the application answers.")]
 AdminKey = Annotated[
     str, typer.Option(envvar=KEY_VARIABLE, show_default=False, help="An admin's key.")
 ]
+ApiKey = Annotated[
+    str, typer.Option(envvar=KEY_VARIABLE, show_default=False, help="Your key of the application.")
+]
 Form = Annotated[Output, typer.Option(help="json: what the application answers.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to.")]
 Limit = Annotated[
@@ -46,6 +49,18 @@ def limits_of(given: list[str] | None, hint: str = "--limit") -> dict[str, int |
             raise typer.BadParameter(f"{one!r} is not like NAME=AMOUNT", param_hint=hint)
         limits[name] = None if amount == "none" else int(amount)
     return limits
+
+
+def labels_of(given: list[str] | None) -> dict[str, str] | None:
+    """Labels from the command line, by name; None if there are none.
+
+    Raises:
+        typer.BadParameter: one is no ``NAME=VALUE``.
+    """
+    pairs = [one.partition("=") for one in given or ()]
+    if not all(name and separator for name, separator, _ in pairs):
+        raise typer.BadParameter("a label is like team=finance", param_hint="--label")
+    return {name: value for name, _, value in pairs} or None
 
 
 def sure(what: str, yes: bool) -> None:

@@ -39,6 +39,11 @@ def test_the_openai_example_prints_the_adapters_answer(app: RunningApp) -> None:
     assert who_answered(text) == {"legal-contract-lora"}
 
 
+def test_the_sdk_example_prints_answers_and_how_they_came(app: RunningApp) -> None:
+    text = run(sys.executable, "-c", snippet("sdk", app))
+    assert {"legal-contract-lora", "cooking-chef-lora"} <= who_answered(text)
+
+
 def test_the_registration_example_makes_an_adapter_its_tenant_can_use(app: RunningApp) -> None:
     record = json.loads(run("bash", "-c", snippet("register", app)))
     assert (record["id"], record["version"], record["state"]) == ("house-chef", 1, "live")

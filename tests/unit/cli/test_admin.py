@@ -304,3 +304,8 @@ def test_without_a_key_it_is_said_where_one_comes_from() -> None:
 )
 def test_times_have_units(given: str, lasts: int) -> None:
     assert seconds(given, "--overlap") == lasts
+
+
+def test_what_somebody_named_is_mere_text_in_a_table(run: Run) -> None:
+    result, _ = run("key ls", a_page(KEY | {"label": "[bold]app[/] \x1b[2J"}))
+    assert "[bold]app[/] �[2J" in result.stdout

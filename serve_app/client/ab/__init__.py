@@ -1,0 +1,1 @@
+"""Two adapters beside each other: asked at once, judged, counted, reported."""

@@ -1,0 +1,166 @@
+"""The client of one application."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from openai import OpenAI
+
+from serve_app.client import records
+from serve_app.client.answers import ChatAnswer, Messages, chat_answer, chat_request
+from serve_app.client.records import Lora, LoraPage, LoraVersion, LoraVersionPage, read
+from serve_app.client.site import DEFAULT_URL, api_url, key_of
+from serve_app.client.streams import Clock, TextStream
+
+
+class LoraClient:
+    """Chats with adapters, and manages them.
+
+    Every method raises ``openai.APIError`` as the openai package does: ``AuthenticationError``,
+    ``NotFoundError``, ``UnprocessableEntityError``, ``APIConnectionError``, ...
+
+    Args:
+        base_url: where the application answers, with or without ``/v1``.
+        api_key: the environment's ``SERVE_APP_API_KEY``, if None.
+        clock: seconds, for what is measured.
+        options: any of ``openai.OpenAI``: ``timeout``, ``max_retries``, ``http_client``, ...
+
+    Attributes:
+        openai: the openai package's client of the application, for everything it can do.
+
+    Raises:
+        openai.OpenAIError: there is no key.
+    """
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_URL,
+        api_key: str | None = None,
+        *,
+        clock: Clock = time.perf_counter,
+        **options: Any,
+    ) -> None:
+        key = key_of(api_key, os.environ)
+        self.openai = OpenAI(base_url=api_url(base_url), api_key=key, **options)
+        self._clock = clock
+
+    def chat(self, lora_name: str, messages: Messages, **params: Any) -> ChatAnswer:
+        """A whole answer of an adapter.
+
+        Args:
+            lora_name: an adapter, ``adapter@v2``, an alias, or ``base``.
+            messages: the conversation, or a text, which is the user's.
+            params: any of ``chat.completions.create``: ``max_tokens``, ``user``, ...
+        """
+        request = chat_request(lora_name, messages, params)
+        sent = self._clock()
+        response = self.openai.chat.completions.with_raw_response.create(**request)
+        completion = response.parse()
+        return chat_answer(completion, response.headers, self._clock() - sent)
+
+    def stream(self, lora_name: str, messages: Messages, **params: Any) -> TextStream:
+        """The same, delta by delta. Nothing is sent before the first one is asked for."""
+        request = chat_request(lora_name, messages, params, stream=True)
+        create = self.openai.chat.completions.with_raw_response.create
+        return TextStream(lambda: create(**request), self._clock)
+
+    def list_available_loras(self) -> list[Lora]:
+        """The adapters this key may use and that answer now, by name."""
+        return [lora for lora in self.loras() if lora.is_live]
+
+    def loras(self) -> Iterator[Lora]:
+        """Every adapter this key may see, of any state, by name."""
+        after: str | None = None
+        more = True
+        while more:
+            page = read(self._get(records.path(), records.page_query(after)), LoraPage)
+            yield from page.data
+            after, more = page.last_id, page.has_more
+
+    def lora(self, lora_name: str) -> Lora:
+        """One adapter."""
+        return read(self._get(records.path(lora_name)), Lora)
+
+    def register_lora(
+        self,
+        lora_name: str,
+        lora_path: str,
+        *,
+        owner: str | None = None,
+        grants: Sequence[str] | None = None,
+        description: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        preload: bool | None = None,
+        pin: bool | None = None,
+        digest: str | None = None,
+        wait: bool = True,
+    ) -> Lora:
+        """Register an adapter, or new content for one, which makes its next version.
+
+        Args:
+            lora_path: a directory or an address that the application takes adapters from.
+            owner, grants, description, labels, preload, pin: what is None stays as it is.
+            digest: refuse other content.
+            wait: return when it answers everywhere; else at once, with how far it has come.
+        """
+        body = records.registration(
+            lora_name,
+            lora_path,
+            owner=owner,
+            grants=grants,
+            description=description,
+            labels=labels,
+            preload=preload,
+            pin=pin,
+            digest=digest,
+            wait=wait,
+        )
+        return read(self._post(records.path("register"), body), Lora)
+
+    def unregister_lora(self, lora_name: str) -> Lora:
+        """Remove an adapter: it stops answering at once, and is deleted when nobody uses it."""
+        return read(self._delete(records.path(lora_name)), Lora)
+
+    def versions(self, lora_name: str) -> list[LoraVersion]:
+        """Every version an adapter has had that you may know of, newest first."""
+        return list(read(self._get(records.path(lora_name, "versions")), LoraVersionPage).data)
+
+    def rollback(self, lora_name: str, version: int | str | None = None) -> Lora:
+        """Put a version in force: by number, ``v1`` or digest; the one before, if None."""
+        path = records.path(lora_name, "rollback")
+        return read(self._post(path, records.which(version)), Lora)
+
+    def set_alias(self, lora_name: str, alias: str, version: int | str | None = None) -> Lora:
+        """Let a further name mean one version; that in force, if None."""
+        path, body = records.path(lora_name, "aliases", alias), records.which(version)
+        return read(self.openai.put(path, cast_to=str, body=body), Lora)
+
+    def remove_alias(self, lora_name: str, alias: str) -> Lora:
+        """Take a further name away."""
+        return read(self._delete(records.path(lora_name, "aliases", alias)), Lora)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.openai.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _get(self, path: str, query: Mapping[str, object] | None = None) -> str:
+        return self.openai.get(path, cast_to=str, options={"params": query or {}})
+
+    def _post(self, path: str, body: Mapping[str, Any] | None) -> str:
+        return self.openai.post(path, cast_to=str, body=body)
+
+    def _delete(self, path: str) -> str:
+        return self.openai.delete(path, cast_to=str)
