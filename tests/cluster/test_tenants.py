@@ -129,6 +129,33 @@ async def test_requests_at_a_time_are_counted_over_both_gateways(app: RunningApp
                 await asyncio.sleep(0.1)
 
 
+async def test_a_tenant_that_fills_every_seat_does_not_keep_another_waiting(
+    app: RunningApp,
+) -> None:
+    """Five times as many requests as there are seats: in one queue for all, the quiet tenant's
+    would be behind more than two hundred of them."""
+    noisy, quiet = a_customer(app, "noisy")["key"], a_customer(app, "quiet")["key"]
+    done = 0
+    limits = httpx.Limits(max_connections=400)
+    async with httpx.AsyncClient(base_url=app.url, timeout=60, limits=limits) as client:
+        assert (await _ask(client, quiet)).status_code == 200
+
+        async def ask_slowly() -> int:
+            nonlocal done
+            status = (await _ask(client, noisy, pause_s=2)).status_code
+            done += 1
+            return status
+
+        asked = [asyncio.create_task(ask_slowly()) for _ in range(320)]
+        async with asyncio.timeout(30):
+            while not done:  # noqa: ASYNC110 - until the first seats are free again
+                await asyncio.sleep(0.05)
+        answers = [await _ask(client, quiet) for _ in range(10)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert done < 200, "the others still wait"
+        assert Counter(await asyncio.gather(*asked)) == {200: 320}, "and have their turn"
+
+
 async def test_usage_is_what_clients_received_though_replica_gateway_and_control_are_killed(
     app: RunningApp,
 ) -> None:
