@@ -21,6 +21,9 @@ LATELY_S = 5.0
 LOOK_S = 0.1
 """Who is about is looked at again after so long."""
 
+TELLING = 8
+"""So many requests must be over before they tell how fast."""
+
 COUNTED = 1024
 """How fast requests are over is told by so many of the last."""
 
@@ -66,6 +69,8 @@ class FairQueue:
             slot: how many requests the turn at a LoRA slot is worth that it needs.
             adapter: its version's name, None for the base.
         """
+        if not self.waiting:
+            self._over.clear()  # how fast requests were over that nobody waited for says nothing
         flow = self._flow(tenant, weight, now)
         slot *= self._usual
         ticket = Ticket(flow, tokens + slot, slot, self._virtual, adapter)
@@ -108,11 +113,12 @@ class FairQueue:
             self._virtual = max(self._virtual, self._furthest)  # whoever comes now begins anew
 
     def expected_s(self, ticket: Ticket, now: float) -> float:
-        """Seconds a waiting request has to wait, as fast as requests were over lately: for those
-        of its own tenant before it, and those of others that start sooner."""
+        """Seconds a waiting request has to wait, as fast as requests were over lately while
+        others waited: for those of its own tenant before it, and those of others that start
+        sooner. 0 while too few were over to tell."""
         while self._over and now - self._over[0] > LATELY_S:
             self._over.popleft()
-        if not self._over:
+        if len(self._over) < TELLING:
             return 0.0
         flow = ticket.flow
         before = flow.before(ticket)

@@ -140,13 +140,13 @@ async def test_a_tenant_that_fills_every_seat_does_not_keep_another_waiting(
     async with httpx.AsyncClient(base_url=app.url, timeout=60, limits=limits) as client:
         assert (await _ask(client, quiet)).status_code == 200
 
-        async def ask_slowly() -> int:
+        async def ask_slowly(seconds: float) -> int:
             nonlocal done
-            status = (await _ask(client, noisy, pause_s=2)).status_code
+            status = (await _ask(client, noisy, pause_s=seconds)).status_code
             done += 1
             return status
 
-        asked = [asyncio.create_task(ask_slowly()) for _ in range(320)]
+        asked = [asyncio.create_task(ask_slowly(1 + n % 20 / 10)) for n in range(320)]
         async with asyncio.timeout(30):
             while not done:  # noqa: ASYNC110 - until the first seats are free again
                 await asyncio.sleep(0.05)

@@ -238,12 +238,28 @@ def test_whatever_happens_seats_are_kept_and_nobody_is_forgotten(
     assert not {"a", "b", "c"} & crowd.queue._flows.keys(), "who owes nothing is forgotten"
 
 
+def backlog(queue: FairQueue, seats: Seats, waiting: int) -> Ticket:
+    """Two a second are over while so many wait; the last of those that wait."""
+    last = [queue.arrive("a", 1, 10, 0.0) for _ in range(waiting + 12)][-1]
+    for number in range(12):
+        seated = queue.next(seats, number * 0.5)
+        assert seated is not None
+        queue.leave(seated, 10, number * 0.5)
+    return last
+
+
 def test_what_is_to_be_waited_is_told_by_how_fast_requests_are_over() -> None:
     queue, seats = FairQueue(), Seats(1)
-    for number in range(12):
-        ticket = queue.arrive("a", 1, 10, number * 0.5)
-        while entered := queue.next(seats, number * 0.5):
-            queue.leave(entered, 10, number * 0.5)
-    for _ in range(8):
-        ticket = queue.arrive("a", 1, 10, 6.0)
-    assert queue.expected_s(ticket, 6.0) == pytest.approx(4, rel=0.3), "eight at two a second"
+    last = backlog(queue, seats, waiting=8)
+    assert queue.expected_s(last, 6.0) == pytest.approx(4, rel=0.3), "eight at two a second"
+
+
+def test_how_fast_requests_were_over_that_nobody_waited_for_refuses_nobody() -> None:
+    """A tenant that asks now and then is answered now and then: so says nothing of a burst."""
+    queue, seats = FairQueue(), Seats(10)
+    for number in range(20):
+        ticket = queue.arrive("a", 1, 10, number * 0.25)
+        assert queue.next(seats, number * 0.25) is ticket
+        queue.leave(ticket, 10, number * 0.25)
+    burst = [queue.arrive("a", 1, 10, 5.0) for _ in range(100)]
+    assert queue.refused_after_s(burst[-1], max_wait_s=2.0, max_waiting=1000, now=5.0) is None
