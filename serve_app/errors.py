@@ -138,10 +138,10 @@ class AdapterNotFound(ApiError):
 
     status, code, type = 404, "adapter_not_found", INVALID_REQUEST
 
-    def __init__(self, name: str, *, code: str | None = None) -> None:
+    def __init__(self, name: str, *, code: str | None = None, param: str = "lora_name") -> None:
         super().__init__(
             f"The adapter `{name}` does not exist or you do not have access to it.",
-            param="lora_name",
+            param=param,
             code=code,
         )
 

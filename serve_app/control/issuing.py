@@ -105,7 +105,7 @@ def key_of(id_: str, book: Book, declared: Roll) -> Issued:
         )
     issued = book.issued.get(id_)
     if issued is None:
-        raise NotFound(f"There is no key `{id_}`.", code="key_not_found", param="id")
+        raise NotFound(f"There is no key `{id_}`.", code="key_not_found", param="key")
     return issued
 
 

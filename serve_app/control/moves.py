@@ -123,5 +123,5 @@ def _number(adapter: Adapter, spec: str) -> int:
     entry = adapter.entry()
     version = entry.numbered(spec) if entry else None
     if version is None:
-        raise AdapterNotFound(f"{adapter.name}@{spec}", code="version_not_found")
+        raise AdapterNotFound(f"{adapter.name}@{spec}", code="version_not_found", param="version")
     return version.number

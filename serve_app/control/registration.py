@@ -84,7 +84,10 @@ def shown_source(source: str) -> str:
     """A source as it may be kept and shown: a URL without user, password and query."""
     if "://" not in source:
         return source
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError:  # it is none, so it shows nothing of where it leads
+        return f"{source.partition('://')[0]}://"
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 

@@ -41,6 +41,7 @@ def create_app(gateway: Gateway, metrics: GatewayMetrics, max_body_bytes: int) -
         version=__version__,
         description="One base model, many LoRA adapters, many tenants, behind OpenAI's API.",
         redoc_url=None,
+        redirect_slashes=False,  # it would send clients to whatever host they name
         lifespan=_closing,
     )
     app.state.gateway = gateway
@@ -70,8 +71,12 @@ async def _refuse(request: Request, error: Exception) -> Response:
 async def _refuse_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    param = ".".join(str(part) for part in first["loc"][1:]) or None
-    return await _refuse(request, InvalidRequest(f"{param}: {first['msg']}", param=param))
+    where, *parts = first["loc"]
+    if first["type"] == "json_invalid":  # and then says where, by its byte
+        return await _refuse(request, InvalidRequest("The body is not valid JSON."))
+    param = ".".join(map(str, parts)) or None
+    message = f"{param or f'the {where}'}: {first['msg']}"
+    return await _refuse(request, InvalidRequest(message, param=param))
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:

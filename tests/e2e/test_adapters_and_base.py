@@ -16,8 +16,8 @@ EVERYBODY = (*ADAPTERS, BASE)
 
 
 async def answers(app: RunningApp, model: str, question: str, stream: bool) -> frozenset[str]:
-    """Whose words the answer of ``model`` consists of."""
-    client = app.async_client(ADMIN)
+    """Whose words the answer of ``model`` consists of; busy replicas are asked again."""
+    client = app.async_client(ADMIN).with_options(max_retries=20)
     chunks = await client.chat.completions.create(
         model=model,
         messages=[{"role": "user", "content": question}],

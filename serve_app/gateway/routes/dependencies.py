@@ -1,10 +1,12 @@
 """What routes ask for: the gateway, and who calls."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from serve_app.adapters.commands import Actor, Command
@@ -32,13 +34,36 @@ async def identity(request: Request) -> Identity:
     return _gateway(request).authenticate(request)
 
 
-def needs(*scopes: Scope) -> Any:
+@dataclass(frozen=True, slots=True)
+class Needs:
     """A dependency: the caller's key has one of ``scopes``; 403 if not."""
 
-    async def check(caller: Annotated[Identity, Depends(identity)]) -> None:
-        caller.must(*scopes)
+    scopes: tuple[Scope, ...]
 
-    return Depends(check)
+    async def __call__(self, caller: Annotated[Identity, Depends(identity)]) -> None:
+        caller.must(*self.scopes)
+
+
+def needs(*scopes: Scope) -> Any:
+    """``Needs``, as routes take it."""
+    return Depends(Needs(scopes))
+
+
+class KeyFirst(APIRoute):
+    """A route whose caller is known before its body is read. By itself FastAPI reads and parses a
+    body before it asks for dependencies, and would speak of it to anybody."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI has it, behind what the route needs."""
+        answer = super().get_route_handler()
+        asked = [one.dependency for one in self.dependencies if isinstance(one.dependency, Needs)]
+
+        async def answer_known(request: Request) -> Response:
+            for one in asked:
+                await one(await identity(request))
+            return await answer(request)
+
+        return answer_known
 
 
 @dataclass(frozen=True, slots=True)

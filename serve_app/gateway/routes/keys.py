@@ -5,60 +5,62 @@ A key is in the answer that makes it, and nowhere after.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Response
+from pydantic import ConfigDict, Field, Strict
 
-from serve_app.directory import LimitsSettings
-from serve_app.gateway.routes.dependencies import TheCaller, documented_auth, needs
-from serve_app.gateway.routes.tenants import After, Page, limits_of
+from serve_app.gateway.routes.bodies import Body, LimitsBody, Name, Text
+from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
+from serve_app.gateway.routes.tenants import After, AskedName, Page
 from serve_app.tenancy.commands import ChangeKey, ListKeys, MakeKey, RevokeKey, RotateKey, ShowKey
 from serve_app.tenancy.keys import Scope
 
 router = APIRouter(
-    prefix="/admin/v1/keys", tags=["admin"], dependencies=[documented_auth, needs(Scope.ADMIN)]
+    prefix="/admin/v1/keys",
+    tags=["admin"],
+    route_class=KeyFirst,
+    dependencies=[documented_auth, needs(Scope.ADMIN)],
 )
 
 LONGEST_S = 100 * 366 * 86_400
 MADE: dict[int | str, dict[str, Any]] = {201: {"description": "The key, shown this once as `key`."}}
 KeyId = Annotated[str, Path(description="The key's public id.", max_length=200)]
-Scopes = Annotated[frozenset[Scope], Field(min_length=1)]
+Scopes = Annotated[frozenset[Annotated[Scope, Strict(False)]], Field(min_length=1), Strict(False)]
+"""JSON has neither sets nor enumerations: a list of texts is one."""
 
 
-class KeyBody(BaseModel):
+class KeyBody(Body):
     """What a key is for."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "example": {"tenant": "acme", "label": "billing job", "scopes": ["usage:read"]}
         },
     )
 
-    tenant: str = Field(max_length=200)
-    label: str = Field(default="", max_length=255)
+    tenant: Name
+    label: Text = ""
     scopes: Scopes = frozenset({Scope.INFERENCE})
     expires_in_s: int | None = Field(default=None, ge=1, le=LONGEST_S)
-    limits: LimitsSettings = LimitsSettings()
+    limits: LimitsBody = LimitsBody()
 
 
-class KeyTerms(BaseModel):
+class KeyTerms(Body):
     """What a key is for, whole: what is left out is as here."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"example": {"label": "chat app", "scopes": ["inference"]}},
     )
 
-    label: str = Field(default="", max_length=255)
+    label: Text = ""
     scopes: Scopes = frozenset({Scope.INFERENCE})
     expires: int | None = Field(default=None, ge=0, le=2**53)
-    limits: LimitsSettings = LimitsSettings()
+    limits: LimitsBody = LimitsBody()
 
 
-class RotateBody(BaseModel):
+class RotateBody(Body):
     """For how long, in seconds, the old key goes on."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"overlap_s": 3600}})
+    model_config = ConfigDict(json_schema_extra={"example": {"overlap_s": 3600}})
 
     overlap_s: int = Field(default=86_400, ge=0, le=LONGEST_S)
 
@@ -66,7 +68,7 @@ class RotateBody(BaseModel):
 @router.get("")
 async def list_keys(
     caller: TheCaller,
-    tenant: Annotated[str | None, Query(max_length=200)] = None,
+    tenant: AskedName = None,
     limit: Page = 100,
     after: After = None,
 ) -> Response:
@@ -85,7 +87,7 @@ async def make_key(body: KeyBody, caller: TheCaller) -> Response:
                 body.label,
                 body.scopes,
                 body.expires_in_s,
-                limits_of(body.limits),
+                body.limits.limits,
             )
         )
     )
@@ -100,7 +102,7 @@ async def show_key(key: KeyId, caller: TheCaller) -> Response:
 @router.put("/{key}")
 async def change_key(key: KeyId, body: KeyTerms, caller: TheCaller) -> Response:
     """Other terms for a key; it stays the same word."""
-    limits = limits_of(body.limits)
+    limits = body.limits.limits
     return await caller.does(
         ChangeKey(caller.actor, key, body.label, body.scopes, body.expires, limits)
     )

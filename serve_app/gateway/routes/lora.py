@@ -7,7 +7,7 @@ and by whom, is control's to say.
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, PlainValidator
 
 from serve_app.adapters.commands import (
     Actor,
@@ -20,38 +20,41 @@ from serve_app.adapters.commands import (
     Show,
     ShowVersions,
 )
-from serve_app.gateway.routes.dependencies import TheCaller, documented_auth, needs
+from serve_app.gateway.routes.bodies import Body, LongText, Name, Source, Text
+from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
 from serve_app.tenancy.keys import Scope
 
 router = APIRouter(
     tags=["adapters"],
+    route_class=KeyFirst,
     dependencies=[documented_auth, needs(Scope.INFERENCE, Scope.ADAPTERS_MANAGE)],
 )
 
 MAX_PAGE = 1000
 AdapterName = Annotated[str, Path(description="The adapter's name.", max_length=200)]
-Text = Annotated[str, Field(max_length=255)]
+MANAGING = [needs(Scope.ADAPTERS_MANAGE)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+def _version(given: object) -> int | str | None:
+    if given is None or type(given) is int or (isinstance(given, str) and given.isprintable()):
+        return given
+    raise ValueError("give a number such as 2, or a text such as v2 or a digest")
 
 
-class RegisterBody(_Body):
+class RegisterBody(Body):
     """A new adapter, or new content for one. What is left out stays as it is."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "example": {"lora_name": "acme-finance-lora", "lora_path": "/adapters/acme-finance-v2"}
         },
     )
 
-    lora_name: str = Field(max_length=200)
-    lora_path: str = Field(min_length=1, max_length=2048)
-    owner: Text | None = None
-    grants: list[Text] | None = Field(default=None, max_length=1000)
-    description: str | None = Field(default=None, max_length=1000)
+    lora_name: Name
+    lora_path: Source
+    owner: Name | None = None
+    grants: list[Name] | None = Field(default=None, max_length=1000)
+    description: LongText | None = None
     labels: dict[Text, Text] | None = Field(default=None, max_length=32)
     preload: bool | None = None
     pin: bool | None = None
@@ -74,17 +77,21 @@ class RegisterBody(_Body):
         )
 
 
-class VersionBody(_Body):
+class VersionBody(Body):
     """Which version: its number, ``v2``, or at least 12 digits of its digest."""
 
-    version: int | Text | None = None
+    version: Annotated[
+        int | str | None, PlainValidator(_version, json_schema_input_type=int | str | None)
+    ] = None
 
     @property
     def spec(self) -> str | None:
         return f"v{self.version}" if isinstance(self.version, int) else self.version
 
 
-@router.post("/v1/lora/register", responses={202: {"description": "It is under way."}})
+@router.post(
+    "/v1/lora/register", dependencies=MANAGING, responses={202: {"description": "It is under way."}}
+)
 async def register(body: RegisterBody, caller: TheCaller) -> Response:
     """Check an adapter and make it usable everywhere: 200 once it is, 202 without ``wait``."""
     return await caller.does(body.command(caller.actor))
@@ -112,7 +119,7 @@ async def versions(name: AdapterName, caller: TheCaller) -> Response:
     return await caller.does(ShowVersions(caller.actor, name))
 
 
-@router.post("/v1/lora/{name}/rollback")
+@router.post("/v1/lora/{name}/rollback", dependencies=MANAGING)
 async def roll_back(
     name: AdapterName, caller: TheCaller, body: VersionBody | None = None
 ) -> Response:
@@ -121,7 +128,7 @@ async def roll_back(
     return await caller.does(Rollback(caller.actor, name, spec))
 
 
-@router.put("/v1/lora/{name}/aliases/{alias}")
+@router.put("/v1/lora/{name}/aliases/{alias}", dependencies=MANAGING)
 async def put_alias(
     name: AdapterName, alias: AdapterName, caller: TheCaller, body: VersionBody | None = None
 ) -> Response:
@@ -130,13 +137,13 @@ async def put_alias(
     return await caller.does(PutAlias(caller.actor, name, alias, spec))
 
 
-@router.delete("/v1/lora/{name}/aliases/{alias}")
+@router.delete("/v1/lora/{name}/aliases/{alias}", dependencies=MANAGING)
 async def remove_alias(name: AdapterName, alias: AdapterName, caller: TheCaller) -> Response:
     """Take a further name away."""
     return await caller.does(RemoveAlias(caller.actor, name, alias))
 
 
-@router.delete("/v1/lora/{name}")
+@router.delete("/v1/lora/{name}", dependencies=MANAGING)
 async def remove(name: AdapterName, caller: TheCaller) -> Response:
     """Stop resolving an adapter at once; it is drained, unloaded from every engine and deleted."""
     return await caller.does(Remove(caller.actor, name))

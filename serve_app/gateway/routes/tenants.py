@@ -6,10 +6,10 @@ Each route turns HTTP into a command for control and control's answer into HTTP.
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from serve_app.directory import LimitsSettings
-from serve_app.gateway.routes.dependencies import TheCaller, documented_auth, needs
+from serve_app.gateway.routes.bodies import STORABLE, Body, LimitsBody, LongText, Name
+from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
 from serve_app.tenancy.commands import (
     ListGrants,
     ListTenants,
@@ -22,30 +22,26 @@ from serve_app.tenancy.commands import (
     ShowTenant,
 )
 from serve_app.tenancy.keys import Scope
-from serve_app.tenancy.limits import Limits
 
 router = APIRouter(
-    prefix="/admin/v1", tags=["admin"], dependencies=[documented_auth, needs(Scope.ADMIN)]
+    prefix="/admin/v1",
+    tags=["admin"],
+    route_class=KeyFirst,
+    dependencies=[documented_auth, needs(Scope.ADMIN)],
 )
 
 MAX_PAGE = 1000
 TenantId = Annotated[str, Path(description="The tenant's id.", max_length=200)]
 AdapterName = Annotated[str, Path(description="The adapter's name.", max_length=200)]
-Name = Annotated[str, Field(max_length=63)]
+AskedName = Annotated[str | None, Query(max_length=200, pattern=STORABLE)]
 Page = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Records on the page at most.")]
 After = Annotated[str | None, Query(max_length=255, description="The last id of the page before.")]
 
 
-def limits_of(settings: LimitsSettings) -> Limits:
-    """What a body says of limits, as control takes it."""
-    return Limits(**settings.model_dump())
-
-
-class TenantBody(BaseModel):
+class TenantBody(Body):
     """A tenant, whole: what is left out is as here."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "example": {
                 "description": "Acme Corp, finance",
@@ -56,13 +52,13 @@ class TenantBody(BaseModel):
         },
     )
 
-    description: str = Field(default="", max_length=1000)
+    description: LongText = ""
     adapters: list[Name] = Field(default=[], max_length=1000)
     default_adapter: Name | None = None
     base: bool = False
     enabled: bool = True
     weight: float = Field(default=1.0, ge=0.01, le=1000, allow_inf_nan=False)
-    limits: LimitsSettings = LimitsSettings()
+    limits: LimitsBody = LimitsBody()
 
 
 @router.get("/tenants")
@@ -81,7 +77,7 @@ async def show_tenant(tenant: TenantId, caller: TheCaller) -> Response:
 async def put_tenant(tenant: TenantId, body: TenantBody, caller: TheCaller) -> Response:
     """Make a tenant, or change one: it is what the body says, whole."""
     given: dict[str, Any] = body.model_dump(exclude={"limits", "adapters"})
-    adapters, limits = frozenset(body.adapters), limits_of(body.limits)
+    adapters, limits = frozenset(body.adapters), body.limits.limits
     return await caller.does(
         PutTenant(caller.actor, tenant, **given, adapters=adapters, limits=limits)
     )
@@ -100,16 +96,16 @@ async def show_limits(tenant: TenantId, caller: TheCaller) -> Response:
 
 
 @router.put("/limits/{tenant}")
-async def put_limits(tenant: TenantId, body: LimitsSettings, caller: TheCaller) -> Response:
+async def put_limits(tenant: TenantId, body: LimitsBody, caller: TheCaller) -> Response:
     """Put these limits in place of all that the tenant has."""
-    return await caller.does(PutLimits(caller.actor, tenant, limits_of(body)))
+    return await caller.does(PutLimits(caller.actor, tenant, body.limits))
 
 
 @router.get("/grants")
 async def list_grants(
     caller: TheCaller,
-    tenant: Annotated[str | None, Query(max_length=200)] = None,
-    adapter: Annotated[str | None, Query(max_length=200)] = None,
+    tenant: AskedName = None,
+    adapter: AskedName = None,
     limit: Page = 100,
     after: After = None,
 ) -> Response:

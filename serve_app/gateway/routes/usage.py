@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from serve_app.errors import InvalidRequest
 from serve_app.gateway.routes.dependencies import Caller, TheCaller, documented_auth, needs
+from serve_app.gateway.routes.tenants import AskedName
 from serve_app.tenancy.keys import Scope
 from serve_app.tenancy.usage import By, Interval, ShowUsage
 
@@ -61,8 +62,8 @@ class Asked:
         end: Annotated[
             str | None, Query(alias="to", max_length=40, description="Likewise; it is excluded.")
         ] = None,
-        adapter: Annotated[str | None, Query(max_length=200)] = None,
-        key: Annotated[str | None, Query(max_length=200, description="A key's public id.")] = None,
+        adapter: AskedName = None,
+        key: Annotated[AskedName, Query(description="A key's public id.")] = None,
         interval: Interval = Interval.DAY,
         group_by: Annotated[list[By] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1000,
@@ -100,9 +101,7 @@ async def own_usage(asked: TheAsked) -> Response:
 
 
 @router.get("/admin/v1/usage", dependencies=[needs(Scope.ADMIN)], responses=_EXAMPLES)
-async def all_usage(
-    asked: TheAsked, tenant: Annotated[str | None, Query(max_length=200)] = None
-) -> Response:
+async def all_usage(asked: TheAsked, tenant: AskedName = None) -> Response:
     """What one tenant, or every tenant, has used."""
     return await _told(asked.caller, asked.question(tenant, (By.TENANT,)), asked.format)
 

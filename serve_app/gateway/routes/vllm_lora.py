@@ -3,37 +3,38 @@
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from serve_app.adapters.commands import Register, Remove
-from serve_app.gateway.routes.dependencies import TheCaller, documented_auth, needs
+from serve_app.gateway.routes.bodies import Body, Name, Source
+from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
 from serve_app.tenancy.keys import Scope
 
-router = APIRouter(tags=["adapters"], dependencies=[documented_auth, needs(Scope.ADAPTERS_MANAGE)])
+router = APIRouter(
+    tags=["adapters"],
+    route_class=KeyFirst,
+    dependencies=[documented_auth, needs(Scope.ADAPTERS_MANAGE)],
+)
 
 SAID: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
 
-class LoadBody(BaseModel):
+class LoadBody(Body):
     """As vLLM's ``LoadLoRAAdapterRequest``. Its two flags are taken and mean nothing here: new
     content is a new version, and shapes decide."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    lora_name: str = Field(max_length=200)
-    lora_path: str = Field(min_length=1, max_length=2048)
+    lora_name: Name
+    lora_path: Source
     load_inplace: bool = False
     is_3d_lora_weight: bool = False
 
 
-class UnloadBody(BaseModel):
+class UnloadBody(Body):
     """As vLLM's ``UnloadLoRAAdapterRequest``. Engines' ids are not a client's to know."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    lora_name: str = Field(max_length=200)
+    lora_name: Name
     lora_int_id: int | None = Field(default=None, ge=0, le=2**53)
 
 

@@ -9,6 +9,7 @@ from serve_app.adapters.sources.folder import Chunks, Folder
 from serve_app.adapters.version import CONFIG_FILE, WEIGHTS_FILE
 from serve_app.errors import (
     AdapterRefused,
+    ApiError,
     SourceNotAllowed,
     SourceNotFound,
     SourceUnavailable,
@@ -23,11 +24,21 @@ def into(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "source",
-    ["ftp://host/a", "file:///etc", "http://example.com/a", "HTTPS://x/a", "memory://a", "://a"],
+    [
+        *("ftp://host/a", "file:///etc", "http://example.com/a", "HTTPS://x/a", "memory://a"),
+        *("://a", "://", "http://[x", "http://a b"),
+    ],
 )
 def test_other_schemes_are_not_allowed(into: Path, source: str) -> None:
     with pytest.raises(SourceNotAllowed, match=r"registry\.schemes"):
         fetch(source, into, SourceRules())
+
+
+@pytest.mark.parametrize("source", ["s3://", "gs://", "hf://", "https://[::1", "\n", "/\x7f"])
+def test_a_source_that_names_nothing_is_the_callers_fault(into: Path, source: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        fetch(source, into, SourceRules())
+    assert 400 <= refused.value.status < 500
 
 
 def test_a_scheme_can_be_switched_off(into: Path) -> None:

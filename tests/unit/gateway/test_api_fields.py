@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.unit.api_document import Json, Route, fields, must_be_envelope, resolved, routes
+from tests.unit.gateway.test_api_roles import MAY, SCOPES
 from tests.unit.real_control import RealSite, a_real_site
 
 FREE = "additionalProperties"
@@ -35,6 +36,16 @@ BEYOND: dict[str, Callable[[Any], Any]] = {
     "minItems": lambda least: [],
     "maxItems": lambda most: ["x"] * (most + 1),
 }
+UNLIKE: dict[str, tuple[Any, ...]] = {
+    "string": (7, True, "a\0b"),
+    "integer": ("many", "1", True, 1.5, 10**30),
+    "number": ("heavy", "1", True),
+    "boolean": ("perhaps", "no", 1),
+}
+"""JSON has types: what only looks like one is another, and most likely a mistake."""
+NAMING = ("lora_name", "default_adapter", "adapters", "owner", "grants", "tenant")
+"""Fields that name something, which nothing is named by no name."""
+SOURCES = ("http://[x", "https://[::1", "s3://", "hf://", "://", "http://a b", "file:///a", "\n")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -45,13 +56,10 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealSi
 
 def wrong(schema: Json) -> Iterator[Any]:
     """Values that are none of what ``schema`` takes."""
-    kinds = {"string": 7, "integer": "many", "number": "heavy", "boolean": "perhaps"}
     yield [{"of": "objects"}]
     if not schema:
         return
-    yield kinds.get(schema.get("type", ""), "neither list nor object")
-    if schema.get("type") == "integer":
-        yield from (1.5, 10**30)
+    yield from UNLIKE.get(schema.get("type", ""), ("neither list nor object",))
     if "enum" in schema:
         yield "nothing of the kind"
     for bound, beyond in BEYOND.items():
@@ -65,7 +73,8 @@ def cases() -> Iterator[Any]:
     for route in GOVERNED:
         assert route.body is not None
         for field, schema in fields(route.body).items():
-            for number, value in enumerate(wrong(schema)):
+            empty = ["", [""]] if field in NAMING else []
+            for number, value in enumerate([*wrong(schema), *empty]):
                 yield pytest.param(route, field, value, id=f"{route.name} {field} {number}")
 
 
@@ -83,34 +92,61 @@ async def test_a_field_that_is_no_good_is_named_and_nothing_changes(
     before = await _everything(site)
     answer = await site.ask(route.method, route.at(**NAMES), json=_body(route) | {field: value})
     _must_refuse(answer, {400, 422})
-    assert field in (answer.json()["error"]["param"] or ""), answer.text
+    assert (answer.json()["error"]["param"] or "").split(".")[0] == field, answer.text
     assert await _everything(site) == before
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("route", GOVERNED, ids=lambda route: route.name)
 async def test_a_body_that_is_none_is_refused(site: RealSite, route: Route) -> None:
-    path = route.at(**NAMES)
-    unknown = await site.ask(route.method, path, json=_body(route) | {"no_such_field": 1})
+    unknown = await site.ask(
+        route.method, route.at(**NAMES), json=_body(route) | {"no_such_field": 1}
+    )
     _must_refuse(unknown, {400, 422})
     assert "no_such_field" in unknown.json()["error"]["param"]
     for content in (b"[]", b'"x"', b"{", b"\xff", b"1" * 5000, b"[" * 5000):
-        headers = {"authorization": "Bearer sk-r", "content-type": "application/json"}
-        answer = await site.client.request(route.method, path, content=content, headers=headers)
+        answer = await _send(site, route, "sk-r", content)
         _must_refuse(answer, {400, 422})
+        assert answer.json()["error"]["param"] is None, "it is of no field"
+    halved = b'{"label": "\\ud800", "description": "\\ud800", "lora_name": "\\ud800"}'
+    _must_refuse(await _send(site, route, "sk-r", halved), {400, 422})
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("source", SOURCES)
+async def test_no_source_makes_the_server_fail(site: RealSite, source: str) -> None:
+    """What is none is refused where content is fetched, which this site does not do."""
+    body = {"lora_name": "sourced", "lora_path": source}
+    answer = await site.ask("POST", "/v1/lora/register", "sk-r", body)
+    assert answer.status_code < 500, answer.text
+    assert "registration" in answer.json()
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("route", GOVERNED, ids=lambda route: route.name)
 async def test_who_may_not_hears_nothing_of_the_body(site: RealSite, route: Route) -> None:
-    path, bad = route.at(**NAMES), {"no_such_field": 1}
-    made = {"tenant": "acme", "scopes": ["usage:read"]}
-    reader = (await site.ask("POST", "/admin/v1/keys", json=made)).json()["key"]
-    stranger = await site.ask(route.method, path, key="sk-nobody", json=bad)
-    _must_refuse(stranger, {401})
-    tenant = await site.ask(route.method, path, key=reader, json=bad)
-    _must_refuse(tenant, {403})
-    assert "no_such_field" not in stranger.text + tenant.text
+    """Nor is it read: not what is no JSON, not what is too large."""
+    keys = {"": 401, "sk-nobody": 401}
+    for role, scope in SCOPES.items():
+        made = {"tenant": "acme", "scopes": [scope]}
+        key = (await site.ask("POST", "/admin/v1/keys", json=made)).json()["key"]
+        keys |= {} if role in MAY[route.name] else {key: 403}
+    assert len(keys) > 2
+    for key, status in keys.items():
+        for body in (b'{"no_such_field": 1}', b"{", b"[]", b"\xff", b" " * 5_000_000):
+            answer = await _send(site, route, key, body)
+            _must_refuse(answer, {status})
+            assert answer.json()["error"]["param"] is None
+            assert "no_such_field" not in answer.text
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("route", list(routes()), ids=lambda route: route.name)
+async def test_a_slash_more_is_another_path_and_not_a_way_elsewhere(
+    site: RealSite, route: Route
+) -> None:
+    answer = await site.ask(route.method, f"{route.at(**NAMES, model='finance')}/")
+    _must_refuse(answer, {404, 405})
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -143,6 +179,14 @@ async def test_no_query_is_too_strange_for_an_answer(site: RealSite, route: Rout
 
 def _body(route: Route) -> Json:
     return dict(NEEDED.get(route.name, {}))
+
+
+async def _send(site: RealSite, route: Route, key: str, content: bytes) -> httpx.Response:
+    headers = {"content-type": "application/json"}
+    if key:
+        headers["authorization"] = f"Bearer {key}"
+    path = route.at(**NAMES)
+    return await site.client.request(route.method, path, content=content, headers=headers)
 
 
 def _must_refuse(answer: httpx.Response, statuses: set[int]) -> None:

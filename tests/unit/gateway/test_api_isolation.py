@@ -81,6 +81,7 @@ async def test_what_is_anothers_is_as_what_is_nowhere(walk: Walk, route: Route) 
         for theirs, nowhere in (
             ("zebra-adapter", "never-was-one"),
             ("zebra-adapter@zebra-alias", "never-was-one@never-one-so"),
+            ("zebra-alias", "never-one-so"),
         ):
             seen = await walk.ask(route, scope, theirs, theirs)
             unseen = await walk.ask(route, scope, nowhere, nowhere)

@@ -148,7 +148,7 @@ BAD: dict[str, tuple[str, str, Any, str]] = {
         "POST",
         "/v1/lora/finance/rollback",
         {"version": [1]},
-        "version.int",
+        "version",
     ),
     "an unknown field of vLLM's body": (
         "POST",
