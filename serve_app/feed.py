@@ -1,4 +1,5 @@
-"""How control's word reaches gateways and replicas: one whole update, then changes as they come.
+"""What is asked of control, and how its word reaches gateways and replicas: one whole update, then
+changes as they come.
 
 Followers go on with what they know while control is away, and start over when it is back. Knows
 nothing of Ray: it is given the stream to follow.
@@ -11,10 +12,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serve_app.adapters.catalog import Entry
+from serve_app.adapters.commands import Command
+from serve_app.experiments.commands import ExperimentCommand, GiveFeedback
+from serve_app.experiments.experiment import Experiment
+from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Key
 from serve_app.tenancy.tenant import Tenant
+from serve_app.tenancy.usage import ShowUsage
 
 LOGGER = logging.getLogger("ray.serve")
+
+AnyCommand = Command | TenantCommand | ShowUsage | ExperimentCommand | GiveFeedback
+"""What control may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ class Update:
         entries: by adapter name.
         tenants: by id; empty for followers that are not told of them.
         keys: by fingerprint; likewise.
+        experiments: by name; likewise.
     """
 
     revision: int
@@ -36,10 +46,11 @@ class Update:
     entries: Mapping[str, Entry | None] = field(default_factory=dict)
     tenants: Mapping[str, Tenant | None] = field(default_factory=dict)
     keys: Mapping[bytes, Key | None] = field(default_factory=dict)
+    experiments: Mapping[str, Experiment | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether it says more than that control is there."""
-        return self.whole or bool(self.entries or self.tenants or self.keys)
+        return self.whole or bool(self.entries or self.tenants or self.keys or self.experiments)
 
     def then(self, rest: "Update") -> "Update":
         """This part of an update and the next as one."""
@@ -50,6 +61,7 @@ class Update:
             {**self.entries, **rest.entries},
             {**self.tenants, **rest.tenants},
             {**self.keys, **rest.keys},
+            {**self.experiments, **rest.experiments},
         )
 
 

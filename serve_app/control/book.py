@@ -13,6 +13,7 @@ from serve_app.adapters.catalog import Entry
 from serve_app.control.account import Account, Issued
 from serve_app.control.adapter import Adapter, State
 from serve_app.control.registration import Registration
+from serve_app.control.study import Study
 
 HOLDING = (State.STAGED, State.LIVE, State.RETIRING)
 """States in which a version's content must stay."""
@@ -20,7 +21,7 @@ HOLDING = (State.STAGED, State.LIVE, State.RETIRING)
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Who did what to which adapter, tenant or key: a line of the audit log."""
+    """Who did what to which adapter, experiment, tenant or key: a line of the audit log."""
 
     at: int
     actor: str
@@ -41,10 +42,12 @@ class Change:
     issued: tuple[Issued, ...] = ()
     gone_accounts: tuple[str, ...] = ()
     gone_keys: tuple[Issued, ...] = ()
+    studies: tuple[Study, ...] = ()
+    gone_studies: tuple[Study, ...] = ()
 
 
 class Book:
-    """Every adapter, alias, latest registration, tenant and key at one revision."""
+    """Every adapter, alias, latest registration, experiment, tenant and key at one revision."""
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Book:
         registrations: Iterable[Registration] = (),
         accounts: Iterable[Account] = (),
         issued: Iterable[Issued] = (),
+        studies: Iterable[Study] = (),
     ) -> None:
         self.revision = revision
         self.adapters: dict[str, Adapter] = {}
@@ -64,6 +68,7 @@ class Book:
         self.states: Counter[State] = Counter()
         self.last_registration = 0
         self.accounts = {account.id: account for account in accounts}
+        self.studies = {study.name: study for study in studies}
         self.issued: dict[str, Issued] = {}
         self._issued_to: defaultdict[str, set[str]] = defaultdict(set)
         self._latest: dict[str, Registration] = {}
@@ -91,6 +96,9 @@ class Book:
         for issued in change.gone_keys:
             del self.issued[issued.id]
             self._issued_to[issued.tenant].discard(issued.id)
+        for study in change.gone_studies:
+            del self.studies[study.name]
+        self.studies.update((study.name, study) for study in change.studies)
         self.revision = revision
         return {adapter.name: adapter.entry() for adapter in change.adapters}
 

@@ -13,7 +13,7 @@ BEAT_S = 1.0
 PART = 2000
 """Names told in one message at most: Ray takes no message above 4 MB, and one is 0.3 kB about."""
 
-_KINDS = ("entries", "tenants", "keys")
+_KINDS = ("entries", "tenants", "keys", "experiments")
 Known = dict[str, dict[Any, Any]]
 Names = dict[str, set[Any]]
 
@@ -123,7 +123,13 @@ class _Follower:
 
 
 def _update(revision: int, said: Known) -> Update:
-    return Update(revision, entries=said["entries"], tenants=said["tenants"], keys=said["keys"])
+    return Update(
+        revision,
+        entries=said["entries"],
+        tenants=said["tenants"],
+        keys=said["keys"],
+        experiments=said["experiments"],
+    )
 
 
 def _changes(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -1,6 +1,7 @@
 """Rows of the registry's tables to and from what they mean. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from serve_app.adapters.version import Version
@@ -8,6 +9,10 @@ from serve_app.control.account import Account, Issued
 from serve_app.control.adapter import Adapter, Kept, State
 from serve_app.control.book import Deed
 from serve_app.control.registration import Registration, Step, command_of, to_json
+from serve_app.control.study import Study
+from serve_app.experiments.commands import Goal
+from serve_app.experiments.experiment import Arm, Experiment
+from serve_app.experiments.experiment import State as Progress
 from serve_app.tenancy.keys import Scope
 from serve_app.tenancy.limits import Limits
 
@@ -26,6 +31,9 @@ _ISSUED = (
     *("id", "tenant", "label", "expires", "created", "created_by", "revoked"),
     *("rotated_from", "last_used"),
 )
+
+_EXPERIMENT = ("name", "salt", "owner", "winner", "epoch")
+_STUDY = ("description", "matters", "created", "updated", "started", "ended")
 
 
 def adapter_row(adapter: Adapter) -> dict[str, Any]:
@@ -91,6 +99,32 @@ def issued_of(row: Row) -> Issued:
         fingerprint=bytes.fromhex(row["fingerprint"]),
         scopes=frozenset(map(Scope, row["scopes"])),
         limits=Limits(**row["limits"]),
+    )
+
+
+def study_row(study: Study) -> dict[str, Any]:
+    experiment = study.experiment
+    return {
+        **{field: getattr(experiment, field) for field in _EXPERIMENT},
+        **{field: getattr(study, field) for field in _STUDY},
+        "arms": [asdict(arm) for arm in experiment.arms],
+        "state": experiment.state.value,
+        "goal": study.goal.value,
+        "periods": [list(weights) for weights in study.periods],
+    }
+
+
+def study_of(row: Row) -> Study:
+    experiment = Experiment(
+        **{field: row[field] for field in _EXPERIMENT},
+        arms=tuple(Arm(**arm) for arm in row["arms"]),
+        state=Progress(row["state"]),
+    )
+    return Study(
+        experiment,
+        **{field: row[field] for field in _STUDY},
+        goal=Goal(row["goal"]),
+        periods=tuple(tuple(weights) for weights in row["periods"]),
     )
 
 

@@ -8,40 +8,29 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 
 from serve_app.adapters.catalog import Entry
-from serve_app.adapters.commands import (
-    Answer,
-    Command,
-    List,
-    PutAlias,
-    Register,
-    Remove,
-    RemoveAlias,
-    Rollback,
-    Show,
-    ShowAudit,
-    ShowVersions,
-)
+from serve_app.adapters.commands import Answer
 from serve_app.adapters.report import Report
 from serve_app.control.authority import Authority
-from serve_app.control.book import Book, Change
+from serve_app.control.book import Book
 from serve_app.control.broadcast import Broadcast
-from serve_app.control.changes import opening
 from serve_app.control.clerk import Clerk
 from serve_app.control.declared import declarations, must_be_nameable, redeclared, roll_of
 from serve_app.control.enrolment import Enrolment
+from serve_app.control.experimenting import Experimenting
 from serve_app.control.fleet import Fleet
 from serve_app.control.ledger import Ledger
-from serve_app.control.moves import Move, moved
 from serve_app.control.reading import Reading
 from serve_app.control.registering import Registering, Workshop
+from serve_app.control.registrar import Registrar
 from serve_app.control.rules import Rules
 from serve_app.control.store import Store
 from serve_app.control.sweeping import Sweeper
 from serve_app.control.times import Times
 from serve_app.control.usage import UsageBook
 from serve_app.directory import Directory
-from serve_app.errors import AdapterConflict, ApiError
-from serve_app.feed import Update
+from serve_app.errors import ApiError
+from serve_app.experiments.commands import ExperimentCommand, GiveFeedback
+from serve_app.feed import AnyCommand, Update
 from serve_app.tenancy.allot import Report as Claims
 from serve_app.tenancy.allot import Shares, Subject
 from serve_app.tenancy.commands import TenantCommand
@@ -85,7 +74,14 @@ class Control:
         self._usage_swept_at = times.monotonic()
         self._fleet = Fleet(times.monotonic())
         self._registering = Registering(self._ledger, workshop, rules, times.unix)
-        self._reading = Reading(self._ledger, self._fleet, self._registering, store)
+        self._registrar = Registrar(
+            self._ledger,
+            self._registering,
+            Reading(self._ledger, self._fleet, self._registering, store),
+            rules,
+            times.unix,
+        )
+        self._experimenting = Experimenting(self._ledger, enrolment, store, rules, times.unix)
         self._sweeper = Sweeper(
             self._ledger,
             self._fleet,
@@ -155,7 +151,7 @@ class Control:
         """Divide limits: what a gateway may use of those it has claimed."""
         return self._authority.share(claims)
 
-    async def manage(self, command: Command | TenantCommand | ShowUsage) -> Answer:
+    async def manage(self, command: AnyCommand) -> Answer:
         """Do what is asked. A refusal is an answer too."""
         try:
             return await self._do(command)
@@ -195,6 +191,7 @@ class Control:
         if now - self._usage_swept_at >= USAGE_SWEEP_S:
             self._usage_swept_at = now
             await self._usage.sweep()
+            await self._experimenting.sweep(self._usage.forgotten_before)
 
     async def sweep_forever(self, pause_s: float = SWEEP_S) -> None:
         """Sweep every ``pause_s``. Whatever fails is logged, and tried again."""
@@ -224,42 +221,16 @@ class Control:
         await self._registering.close()
         await self._store.close()
 
-    async def _do(self, command: Command | TenantCommand | ShowUsage) -> Answer:
+    async def _do(self, command: AnyCommand) -> Answer:
         if isinstance(command, TenantCommand):
             return await self._clerk.answer(command)
         if isinstance(command, ShowUsage):
             return await self._usage.answer(command)
-        match command:
-            case Register():
-                return await self._register(command)
-            case Rollback() | PutAlias() | RemoveAlias() | Remove():
-                return await self._move(command)
-            case Show() | ShowVersions() | List() | ShowAudit():
-                return await self._reading.answer(command)
-
-    async def _register(self, command: Register) -> Answer:
-        """Write it down, bring it in force, tell how it ended."""
-        written: list[Change] = []
-
-        def decide(book: Book, _revision: int) -> Change:
-            written[:] = [opening(command, book, self._rules, self._now())]
-            return written[0]
-
-        revision = await self._ledger.write(decide)
-        task = self._registering.start(written[0].registrations[0])
-        if not command.wait:
-            return self._reading.record(command, revision, status=202)
-        await asyncio.wait([task])
-        if task.cancelled():
-            raise AdapterConflict("The adapter was removed meanwhile.", code="adapter_removed")
-        return self._reading.record(command, task.result())
-
-    async def _move(self, command: Move) -> Answer:
-        revision = await self._ledger.write(
-            lambda book, revision: moved(command, book, self._rules, revision, self._now())
-        )
-        self._registering.give_up()
-        return self._reading.record(command, revision)
+        if isinstance(command, ExperimentCommand):
+            return await self._experimenting.answer(command)
+        if isinstance(command, GiveFeedback):
+            return await self._experimenting.feedback(command)
+        return await self._registrar.answer(command)
 
     def _now(self) -> int:
         return int(self._times.unix())

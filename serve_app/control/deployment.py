@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 
 from serve_app.adapters.artifacts import Artifacts
 from serve_app.adapters.base import read_base
-from serve_app.adapters.commands import Answer, Command
+from serve_app.adapters.commands import Answer
 from serve_app.adapters.report import Report as Residences
 from serve_app.adapters.sources import SourceRules
 from serve_app.adapters.staging import Stager
@@ -25,13 +25,12 @@ from serve_app.control.rules import Rules
 from serve_app.control.times import Times
 from serve_app.directory import Directory
 from serve_app.errors import ReplicaLost
-from serve_app.feed import Update
+from serve_app.feed import AnyCommand, Update
 from serve_app.routing.messages import Probe, Reply
 from serve_app.settings import AppSettings, EngineSettings, RegistrySettings
 from serve_app.telemetry.metrics import ControlMetrics
 from serve_app.tenancy.allot import Report, Shares
-from serve_app.tenancy.commands import TenantCommand
-from serve_app.tenancy.usage import Batch, ShowUsage
+from serve_app.tenancy.usage import Batch
 
 CHUNK_BYTES = 1 << 20
 SETTLE_S = 10.0
@@ -85,7 +84,7 @@ class ControlReplica:
             outcomes=self._metrics,
         )
 
-    async def manage(self, command: Command | TenantCommand | ShowUsage) -> Answer:
+    async def manage(self, command: AnyCommand) -> Answer:
         """Do what a gateway asks; refusals are answers too."""
         return await self._control.manage(command)
 

@@ -1,5 +1,7 @@
 """Who may ask: whom the configuration declares, and whom the registry has beside them."""
 
+from dataclasses import replace
+
 from serve_app.control.book import Book, Change
 from serve_app.feed import Update
 from serve_app.tenancy.keys import Key
@@ -25,6 +27,11 @@ class Enrolment:
         good = {print_: key for print_, key in keys.items() if key is not None}
         return Roll({**tenants, **self.declared.tenants}, {**good, **self.declared.keys})
 
+    def tenant(self, id_: str, book: Book) -> Tenant | None:
+        """One of all tenants."""
+        account = book.accounts.get(id_)
+        return self.declared.tenants.get(id_) or (account.tenant(self._pepper) if account else None)
+
     def told(self, change: Change, update: Update) -> Update:
         """The update of a change, with what it says of tenants and keys."""
         tenants: dict[str, Tenant | None] = dict.fromkeys(change.gone_accounts)
@@ -32,9 +39,8 @@ class Enrolment:
         keys: dict[bytes, Key | None] = {gone.fingerprint: None for gone in change.gone_keys}
         keys |= {issued.fingerprint: issued.key() for issued in change.issued}
         declared = self.declared
-        return Update(
-            update.revision,
-            entries=update.entries,
+        return replace(
+            update,
             tenants={id_: declared.tenants.get(id_, tenant) for id_, tenant in tenants.items()},
             keys={print_: declared.keys.get(print_, key) for print_, key in keys.items()},
         )

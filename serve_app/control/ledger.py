@@ -8,6 +8,7 @@ from serve_app.control.book import Book, Change
 from serve_app.control.broadcast import Broadcast
 from serve_app.control.enrolment import Enrolment
 from serve_app.control.store import Store
+from serve_app.experiments.experiment import Experiment
 from serve_app.feed import Update
 from serve_app.tenancy.roll import Roll
 
@@ -73,7 +74,9 @@ class Ledger:
             entries = self.book.take_in(change, revision)
             if declared is None:
                 self._broadcast.tell(
-                    self._enrolment.told(change, Update(revision, entries=entries))
+                    self._enrolment.told(
+                        change, Update(revision, entries=entries, experiments=_experiments(change))
+                    )
                 )
             else:
                 self._enrolment.declared = declared
@@ -95,5 +98,11 @@ class Ledger:
                 entries=self.book.entries(),
                 tenants=roll.tenants,
                 keys=roll.keys,
+                experiments={s.name: s.experiment for s in self.book.studies.values()},
             )
         )
+
+
+def _experiments(change: Change) -> dict[str, Experiment | None]:
+    gone = dict.fromkeys(study.name for study in change.gone_studies)
+    return gone | {study.name: study.experiment for study in change.studies}

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from serve_app.control import schema
+from serve_app.control import experiment_schema, schema
 from serve_app.control.book import Book
-from serve_app.control.codec import account_of, adapters_of, issued_of, registration_of
+from serve_app.control.codec import account_of, adapters_of, issued_of, registration_of, study_of
 
 Row = Mapping[str, Any]
 
@@ -23,12 +23,14 @@ async def book_in(connection: AsyncConnection, revision: int) -> Book:
     registrations = await rows_of(connection, select(attempts).where(wanted))
     accounts = await rows_of(connection, select(schema.tenants))
     issued = await rows_of(connection, select(schema.keys))
+    studies = await rows_of(connection, select(experiment_schema.experiments))
     return Book(
         revision,
         adapters_of(*adapters),
         map(registration_of, registrations),
         map(account_of, accounts),
         map(issued_of, issued),
+        map(study_of, studies),
     )
 
 

@@ -102,7 +102,8 @@ def must_name_an_adapter(name: str, base: str, param: str) -> None:
 
 
 def must_be_free(name: str, adapter: str, book: Book) -> None:
-    """Refuse an adapter or alias name that something else than ``adapter`` has.
+    """Refuse a name that something else than ``adapter`` has: an alias, an experiment, or another
+    adapter.
 
     Raises:
         AdapterConflict: so.
@@ -110,7 +111,7 @@ def must_be_free(name: str, adapter: str, book: Book) -> None:
     behind = book.aliases.get(name)
     if behind is not None and (behind != adapter or name == adapter):
         raise taken(name)
-    if name != adapter and not book.free(name):
+    if name in book.studies or (name != adapter and not book.free(name)):
         raise taken(name)
 
 

@@ -63,6 +63,11 @@ class UsageBook:
         day, month = begin_of_day(now), begin_of_month(now)
         return self._days.get((subject, day), 0), self._months.get((subject, month), 0)
 
+    @property
+    def forgotten_before(self) -> int:
+        """Single requests that are older, in unix seconds, are let go of."""
+        return int(self._unix()) - self._requests_s
+
     async def answer(self, question: ShowUsage) -> Answer:
         """Sums, for one who may see them: a tenant sees its own alone.
 
@@ -91,7 +96,7 @@ class UsageBook:
         month = begin_of_month(now)
         self._days = {k: n for k, n in self._days.items() if k[1] >= begin_of_day(now) - DAY_S}
         self._months = {k: n for k, n in self._months.items() if k[1] >= month}
-        await self._store.forget(now - self._requests_s, now - self._sums_s)
+        await self._store.forget(self.forgotten_before, now - self._sums_s)
 
     def _spend(self, tenant: str, key: str, at: int, tokens: int) -> None:
         for subject in (("tenant", tenant), ("key", key)):

@@ -1,13 +1,13 @@
 """Tables of what requests have used, the same on SQLite and Postgres. The migrations make them."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table
 
 from serve_app.control.schema import COUNTER, METADATA
 
 WHO = ("tenant", "key", "adapter", "version", "arm", "outcome")
 TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 SUMS = ("requests", *TOKENS, "first_tokens", "first_token_s", "duration_s")
-_WIDTHS = {"tenant": 63, "key": 32, "adapter": 63, "arm": 63, "outcome": 63}
+_WIDTHS = {"tenant": 63, "key": 32, "adapter": 63, "arm": 127, "outcome": 63}
 
 
 def _who(*, key: bool) -> list[Column[object]]:
@@ -32,7 +32,14 @@ requests = Table(
     *_tokens(),
     Column("first_token_s", Float),
     Column("duration_s", Float, nullable=False),
+    Column("experiment", String(32), nullable=False),
+    Column("unit", String(16), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("finish", String(32), nullable=False),
+    Column("streamed", Boolean, nullable=False),
+    Column("failed", Boolean, nullable=False),
     Index("usage_by_time", "at"),
+    Index("usage_by_request", "request_id"),
 )
 
 hours = Table(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serve_app.control import schema
 from serve_app.control.loading import rows_of
+from serve_app.control.observing import observe
 from serve_app.control.store import Store
 from serve_app.control.sums import DAY_S, HOUR_S, Place, summed
 from serve_app.control.usage_schema import SUMS, WHO, batches, hours, requests
@@ -41,6 +42,7 @@ class UsageStore:
             await connection.execute(insert(batches), [row])
             if batch.records:
                 await connection.execute(insert(requests), [asdict(r) for r in batch.records])
+            await observe(connection, batch.records)
             for place, sums in summed(batch.records).items():
                 await _add(connection, place, sums)
         return True

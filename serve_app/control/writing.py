@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Table, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from serve_app.control import schema
+from serve_app.control import experiment_schema, schema
 from serve_app.control.adapter import Adapter
 from serve_app.control.book import Book, Change
 from serve_app.control.codec import (
@@ -15,6 +15,7 @@ from serve_app.control.codec import (
     deed_row,
     issued_row,
     registration_row,
+    study_row,
     version_row,
 )
 from serve_app.control.loading import book_in
@@ -46,6 +47,7 @@ class Writing:
         await self._names(pairs)
         await self._registrations(change)
         await self._tenants(change)
+        await self._studies(change)
         await self._insert(schema.audit, [deed_row(deed) for deed in change.deeds])
         await self._connection.execute(
             update(schema.meta).values(revision=schema.meta.c.revision + 1)
@@ -121,13 +123,19 @@ class Writing:
         gone = [{"_id": issued.id} for issued in change.gone_keys]
         await self._each(delete(schema.keys).where(schema.keys.c.id == bindparam("_id")), gone)
 
-    async def _put(self, table: Table, rows: Rows) -> None:
-        """Insert the rows whose id is new, and put the others in place of what there was."""
-        ids = [row["id"] for row in rows]
-        known = select(table.c.id).where(table.c.id.in_(ids))
-        found = set((await self._connection.execute(known)).scalars()) if ids else set()
-        await self._insert(table, [row for row in rows if row["id"] not in found])
-        await self._update(table, [row for row in rows if row["id"] in found], "id")
+    async def _studies(self, change: Change) -> None:
+        table = experiment_schema.experiments
+        gone = [{"_name": study.name} for study in change.gone_studies]
+        await self._each(delete(table).where(table.c.name == bindparam("_name")), gone)
+        await self._put(table, [study_row(study) for study in change.studies], "name")
+
+    async def _put(self, table: Table, rows: Rows, key: str = "id") -> None:
+        """Insert the rows whose key is new, and put the others in place of what there was."""
+        column, keys = table.c[key], [row[key] for row in rows]
+        known = select(column).where(column.in_(keys))
+        found = set((await self._connection.execute(known)).scalars()) if keys else set()
+        await self._insert(table, [row for row in rows if row[key] not in found])
+        await self._update(table, [row for row in rows if row[key] in found], key)
 
     async def _insert(self, table: Table, rows: Rows) -> None:
         await self._each(insert(table), rows)

@@ -1,4 +1,4 @@
-"""How many tokens a call has used so far, counted where the engine gives them out.
+"""How many tokens a call has used so far and why it ended, told where the engine gives them out.
 
 So what a stream has used is known when it is cut, whatever its client asked to be told. Pure; it
 knows vLLM's outputs by their attributes only.
@@ -21,6 +21,7 @@ class Tally:
         self._prompts: dict[int, tuple[int, int]] = {}
         self._answers: dict[tuple[int, int], int] = {}
         self._generations = 0
+        self._finish = ""
 
     @property
     def usage(self) -> Usage:
@@ -29,6 +30,7 @@ class Tally:
             sum(prompt for prompt, _ in self._prompts.values()),
             sum(self._answers.values()),
             sum(cached for _, cached in self._prompts.values()),
+            self._finish,
         )
 
     def begin(self) -> int:
@@ -45,6 +47,8 @@ class Tally:
             place = generation, answer.index
             before = self._answers.get(place, 0) if delta else 0
             self._answers[place] = before + len(answer.token_ids)
+            if answer.finish_reason and not self._finish:
+                self._finish = str(answer.finish_reason)
 
 
 TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)

@@ -1,6 +1,7 @@
 """What vLLM answers, as bytes and usage. Knows vLLM's objects by their attributes only."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,7 +23,8 @@ class Events:
     @property
     def usage(self) -> Usage:
         final = self._final()
-        return self._tally.usage if final is None else usage_of(final)
+        so_far = self._tally.usage
+        return so_far if final is None else replace(usage_of(final), finish=so_far.finish)
 
     def _final(self) -> Any:
         if self._response is not None:

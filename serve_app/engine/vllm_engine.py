@@ -8,6 +8,7 @@ import asyncio
 import logging
 from argparse import Namespace
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ class VllmEngine:
         if isinstance(answer, AsyncGenerator):
             return Events(answer, http, tally)
         body = answer.model_dump_json(by_alias=call.operation is Operation.RESPONSE)
-        return Whole(200, body.encode(), usage_of(getattr(answer, "usage", None)))
+        usage = usage_of(getattr(answer, "usage", None))
+        return Whole(200, body.encode(), replace(usage, finish=tally.usage.finish))
 
     async def load_adapter(self, version: Version, directory: Path, engine_id: int) -> None:
         """A load that fails may leave its id registered, and using that would end the engine: so

@@ -7,19 +7,42 @@ only to an arm whose weight has grown, as a multiple, by more than that of the a
 ramp moves units into the ramped arm alone, and none more than it must.
 """
 
+from dataclasses import dataclass
 from hashlib import blake2b
 from math import log
 
 from serve_app.experiments.experiment import Arm, Experiment
+from serve_app.experiments.unit import hidden
 
 _BYTES = 8
 _ALL = 1 << (8 * _BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The arm that a request has.
+
+    Attributes:
+        unit: whom it was assigned to, hidden; empty if the request is not to be counted.
+        epoch: of the weights it was assigned by; 0 if the arm is a shadow.
+    """
+
+    experiment: Experiment
+    arm: Arm
+    unit: str = ""
+    epoch: int = 0
+
+    @property
+    def label(self) -> str:
+        """``experiment/arm``, as usage has it."""
+        return f"{self.experiment.name}/{self.arm.name}"
 
 
 class Assignment:
     """An experiment, ready to assign. Hashes are prepared once, not at each request."""
 
     def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
         self._everybody = experiment.answering
         self._arms = [
             (arm, _hash(experiment.salt, arm.name, "arm"), 1 / arm.weight)
@@ -31,6 +54,17 @@ class Assignment:
             for arm in experiment.arms
             if arm.shadow and self._everybody is None
         ]
+
+    def assigned(self, tenant: str, unit: str) -> Assigned:
+        """The arm that answers a tenant's unit; it counts while units are shared out."""
+        if self._everybody is not None:
+            return Assigned(self.experiment, self._everybody)
+        known = hidden(self.experiment.salt, tenant, unit)
+        return Assigned(self.experiment, self.arm(known), known, self.experiment.epoch)
+
+    def uncounted(self) -> Assigned:
+        """The control arm, in place of one that cannot answer."""
+        return Assigned(self.experiment, self.experiment.control)
 
     def arm(self, unit: str) -> Arm:
         """The arm that answers a unit: a user, a conversation, or whatever requests go by."""

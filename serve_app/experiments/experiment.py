@@ -40,9 +40,12 @@ class Experiment:
 
     Attributes:
         name: given as ``model``.
-        salt: what makes its assignment unlike that of others.
+        salt: what makes its assignment unlike that of others; it has no other id, so that one of
+            the same name, after this one is deleted, is not taken for it.
         arms: the first is the control arm, which the others are compared with.
         winner: the arm that answers all, once it is stopped.
+        owner: the tenant whose it is, and whose requests may name it.
+        epoch: counts the weights it has had, from 1.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Experiment:
     arms: tuple[Arm, ...]
     state: State = State.DRAFT
     winner: str | None = None
+    owner: str = ""
+    epoch: int = 1
 
     def __post_init__(self) -> None:
         """Raises:
@@ -81,6 +86,11 @@ class Experiment:
     @property
     def control(self) -> Arm:
         return self.arms[0]
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of its arms."""
+        return tuple(arm.weight for arm in self.arms)
 
     @property
     def answering(self) -> Arm | None:
@@ -131,7 +141,7 @@ class Experiment:
         for name in weights:
             self.arm(name)
         arms = tuple(replace(a, weight=weights.get(a.name, a.weight)) for a in self.arms)
-        return replace(self, arms=arms)
+        return self if arms == self.arms else replace(self, arms=arms, epoch=self.epoch + 1)
 
     def ramped(self, name: str, share: float) -> "Experiment":
         """One arm has this share of all units, and the others what is left as they had it: units

@@ -53,6 +53,15 @@ def difference(arm: Moments, other: Moments, alpha: float = 0.05) -> Difference:
     return Difference(estimate, estimate - half, estimate + half, _p(estimate, scale, units, alpha))
 
 
+def interval(arm: Moments, alpha: float = 0.05) -> tuple[float, float]:
+    """Of an arm's mean, at a level that holds however often one looks; infinite while there is too
+    little to tell."""
+    if arm.units < BURN_IN or arm.variance == inf:
+        return -inf, inf
+    half = sqrt(arm.spread) * radius(arm.units, alpha)
+    return arm.mean - half, arm.mean + half
+
+
 def effective(units: float, others: float) -> float:
     """Units of two arms in one: half of each, if they are alike."""
     return units * others / (units + others) if units and others else 0.0

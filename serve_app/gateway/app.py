@@ -19,6 +19,8 @@ from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.logbook import Logbook
 from serve_app.gateway.routes import (
     admin,
+    experiments,
+    feedback,
     health,
     inference,
     keys,
@@ -31,6 +33,10 @@ from serve_app.gateway.routes import (
 from serve_app.telemetry.metrics import GatewayMetrics
 
 LOGGER = logging.getLogger("ray.serve")
+ROUTES = (
+    *(inference, models, lora, vllm_lora, experiments, feedback),
+    *(admin, tenants, keys, usage, health),
+)
 _CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_large"}
 
 
@@ -45,7 +51,7 @@ def create_app(gateway: Gateway, metrics: GatewayMetrics, max_body_bytes: int) -
         lifespan=_closing,
     )
     app.state.gateway = gateway
-    for routes in (inference, models, lora, vllm_lora, admin, tenants, keys, usage, health):
+    for routes in ROUTES:
         app.include_router(routes.router, responses=REFUSALS)
     app.add_exception_handler(ApiError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)

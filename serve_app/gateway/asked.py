@@ -25,6 +25,7 @@ class Asked:
         prefetched_by: the replica that was told of it early, if one was.
     """
 
+    request: Request
     access: Access
     identity: Identity
     tokens: int
@@ -35,6 +36,7 @@ class Asked:
     prefetched_by: str | None
 
     def __init__(self, request: Request, identity: Identity) -> None:
+        self.request = request
         self.access = request.state.access
         self.identity = identity
         self.tokens = 0
@@ -56,17 +58,24 @@ class Asked:
     def metadata(self, target: Target) -> dict[str, Any]:
         """What an answer says of itself; ``latency_s`` is counted from the request's arrival."""
         latency_s = asyncio.get_running_loop().time() - self.at
-        return {
+        metadata = {
             "tenant": self.tenant.id,
             "lora_used": target.adapter,
             "latency_s": round(latency_s, 4),
         }
+        if self.access.assigned is not None:
+            metadata["arm"] = self.access.assigned.label
+        return metadata
 
 
 def headers_of(asked: Asked, target: Target, call: Call) -> dict[str, str]:
     """What an answer's headers say of who answered, where and why, and of the caller's limits."""
     adapter = target.version.name if target.version else "base"
     headers = {**asked.headers, "x-serve-adapter": adapter}
+    assigned = asked.access.assigned
+    if assigned is not None:
+        headers["x-serve-experiment"] = assigned.experiment.name
+        headers["x-serve-arm"] = assigned.arm.name
     if call.choice is not None:
         headers["x-serve-replica"] = call.choice.replica
         headers["x-serve-placement"] = call.choice.reason.value

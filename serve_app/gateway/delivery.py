@@ -45,6 +45,7 @@ class Delivery:
 
     async def _stream(self, asked: Asked, target: Target, exchange: Exchange) -> Response:
         """The status line waits for the first output, so that errors can still be statuses."""
+        asked.access.streamed = True
         first = await exchange.next(self._settings.head_hold_s)
         if first is None and exchange.reply is not None and not exchange.reply.streamed:
             exchange.close()
@@ -79,6 +80,7 @@ class Delivery:
         access.prompt_tokens = usage.prompt_tokens
         access.completion_tokens = usage.completion_tokens
         access.cached_tokens = usage.cached_tokens
+        access.finish = usage.finish
         if call.choice is not None:
             access.replica, access.placement = call.choice.replica, call.choice.reason.value
             self._metrics.placed(call.choice.reason.value)

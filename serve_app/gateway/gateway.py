@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve_app.errors import ApiError, ModelNotFound, Overloaded
+from serve_app.experiments import unit
+from serve_app.experiments.assignment import Assignment
 from serve_app.gateway import govern
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.buses import Buses
@@ -116,19 +118,20 @@ class Gateway:
             raise Overloaded("Starting; try again.", retry_after_s=2)
         return self.registry.snapshot
 
-    async def resolve(self, tenant: Tenant, model: str | None) -> Target:
-        """What answers ``model``; a name unknown here is looked up once more at control.
+    async def find(self, tenant: Tenant, model: str | None) -> Target | Assignment:
+        """What answers ``model``, or the experiment whose arms do; a name unknown here is looked up
+        once more at control.
 
         Raises:
             ModelNotFound: unknown or not granted, which look the same.
             NoAdapterConfigured: nothing was named and there is nothing to fall back to.
         """
         try:
-            return self.known.resolve(tenant, model)
+            return self._find(tenant, model)
         except ModelNotFound:
             if not await self.registry.caught_up():
                 raise
-        return self.known.resolve(tenant, model)
+        return self._find(tenant, model)
 
     async def answer(self, request: Request, identity: Identity, operation: Operation) -> Response:
         """Answer one inference request.
@@ -150,7 +153,8 @@ class Gateway:
         self, asked: Asked, operation: Operation, body: govern.Body, caps: GatewaySettings
     ) -> Response:
         tenant = asked.tenant
-        target = await self.resolve(tenant, govern.model_of(body))
+        found = await self.find(tenant, govern.model_of(body))
+        target = self._assigned(asked, found, body) if isinstance(found, Assignment) else found
         stream = operation in GENERATING and govern.wants_stream(body)
         governed = govern.govern(
             body,
@@ -171,6 +175,24 @@ class Gateway:
             call, self._buses, self._handle, self._deadline(), self._settings.max_buffer_bytes
         )
         return await self._delivery.respond(asked, target, exchange, stream=stream)
+
+    def _find(self, tenant: Tenant, model: str | None) -> Target | Assignment:
+        found = self.registry.trials.find(tenant, model, self.known.base)
+        return found or self.known.resolve(tenant, model)
+
+    def _assigned(self, asked: Asked, assignment: Assignment, body: govern.Body) -> Target:
+        """What the request's arm is answered with. An arm whose model is gone has nobody counted,
+        and the control arm answers in its place."""
+        header = asked.request.headers.get(unit.HEADER)
+        told = unit.unit_of(header, body, asked.access.request_id)
+        assigned = assignment.assigned(asked.tenant.id, told)
+        try:
+            target = self.known.resolve(asked.tenant, assigned.arm.model)
+        except ModelNotFound:
+            assigned = assignment.uncounted()
+            target = self.known.resolve(asked.tenant, assigned.arm.model)
+        asked.access.assigned = assigned
+        return target
 
     def _prefetch(self, asked: Asked, model: str) -> None:
         """The rest of the body is still to come: its adapter may be loaded meanwhile."""

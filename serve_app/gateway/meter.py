@@ -18,6 +18,7 @@ from serve_app.tenancy.usage import Batch, UsageRecord
 LOGGER = logging.getLogger("ray.serve")
 WRITE_S = 0.25
 RETRY_S = 1.0
+CLIENT_GONE = 499
 ORPHANS_S = 5.0
 ANSWER_S = 10.0
 MOST = 100_000
@@ -120,7 +121,8 @@ class Meter:
 
 def usage_of(access: Access, at: int) -> UsageRecord:
     """What is recorded of a request."""
-    good = access.status == 200
+    good, assigned = access.status == 200, access.assigned
+    counted = assigned is not None and (good or access.failed or access.status == CLIENT_GONE)
     return UsageRecord(
         request_id=access.request_id,
         at=at,
@@ -129,11 +131,17 @@ def usage_of(access: Access, at: int) -> UsageRecord:
         operation=access.operation or "",
         adapter=(access.adapter or "").rpartition("@")[0],
         version=access.version or 0,
-        arm="",
+        arm=assigned.label if assigned else "",
         outcome=access.outcome,
         prompt_tokens=access.prompt_tokens,
         cached_tokens=access.cached_tokens,
         completion_tokens=access.completion_tokens,
         first_token_s=access.first_byte_s if good else None,
         duration_s=access.duration_s,
+        experiment=assigned.experiment.salt if assigned else "",
+        unit=assigned.unit if assigned and counted else "",
+        epoch=assigned.epoch if assigned else 0,
+        finish=access.finish,
+        streamed=access.streamed,
+        failed=access.failed,
     )

@@ -10,14 +10,14 @@ import logging
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.adapters.catalog import Catalog
-from serve_app.adapters.commands import Answer, Command, Register
+from serve_app.adapters.commands import Answer, Register
 from serve_app.errors import RegistryUnavailable
-from serve_app.feed import Follower, Update
+from serve_app.feed import AnyCommand, Follower, Update
+from serve_app.gateway.trials import Trials
 from serve_app.tenancy.allot import Report, Shares
-from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Keyring
 from serve_app.tenancy.snapshot import Snapshot
-from serve_app.tenancy.usage import Batch, ShowUsage
+from serve_app.tenancy.usage import Batch
 
 LOGGER = logging.getLogger("ray.serve")
 ANSWER_S = 15.0
@@ -38,10 +38,12 @@ class Registry:
 
     Attributes:
         snapshot: None until control has been heard for the first time.
+        trials: every experiment.
     """
 
     def __init__(self, control: DeploymentHandle, base: str, pepper: bytes) -> None:
         self.snapshot: Snapshot | None = None
+        self.trials = Trials()
         self._control = control
         self._base = base
         self._pepper = pepper
@@ -50,7 +52,7 @@ class Registry:
         stream = control.options(stream=True)
         self._follower = Follower(lambda: stream.follow.remote(True), self._heard)
 
-    async def manage(self, command: Command | TenantCommand | ShowUsage) -> Answer:
+    async def manage(self, command: AnyCommand) -> Answer:
         """What control answers, once the effect can be seen here.
 
         Raises:
@@ -112,6 +114,8 @@ class Registry:
         before = self.snapshot
         if before is None or update.whole:
             before = Snapshot(self._base, Keyring({}, self._pepper), {}, Catalog())
+            self.trials = Trials()
+        self.trials = self.trials.changed(update.experiments)
         tenants = {**before.tenants, **update.tenants}
         self.snapshot = Snapshot(
             before.base,

@@ -93,11 +93,16 @@ class Placer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer; ``cached_tokens`` are those of the prompt's that were not computed."""
+    """Tokens of one answer; ``cached_tokens`` are those of the prompt's that were not computed.
+
+    Attributes:
+        finish: why it ended, in OpenAI's words, once it has; of several answers, the first.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    finish: str = ""
 
 
 NO_USAGE = Usage()

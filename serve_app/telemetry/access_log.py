@@ -1,7 +1,11 @@
 """One JSON line a request: who, what, where, how long. Never a prompt, an answer or a key."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+
+from serve_app.experiments.assignment import Assigned
+
+_GOOD = ("ok", "client_gone")
 
 LOGGER = logging.getLogger("ray.serve")
 """Serve's logger, so that lines land in Serve's log files and in the dashboard."""
@@ -9,7 +13,12 @@ LOGGER = logging.getLogger("ray.serve")
 
 @dataclass(slots=True)
 class Access:
-    """What is known of a request when it is over. Times in seconds; 499 if no status was sent."""
+    """What is known of a request when it is over. Times in seconds; 499 if no status was sent.
+
+    Attributes:
+        finish: why the answer ended, in OpenAI's words.
+        assigned: the arm it had of an experiment; of it, the log has the label alone.
+    """
 
     request_id: str
     path: str
@@ -27,6 +36,9 @@ class Access:
     first_byte_s: float | None = None
     duration_s: float = 0.0
     error: str | None = None
+    finish: str = ""
+    streamed: bool = False
+    assigned: Assigned | None = None
 
     @property
     def outcome(self) -> str:
@@ -35,7 +47,17 @@ class Access:
             return self.error
         return "client_gone" if self.status == 499 else "ok" if self.status < 400 else "error"
 
+    @property
+    def failed(self) -> bool:
+        """Whether the answer failed, in whole or half-way, through no fault of the client."""
+        return self.status >= 500 or (self.status == 200 and self.outcome not in _GOOD)
+
+
+_TOLD = tuple(field.name for field in fields(Access) if field.name != "assigned")
+
 
 def write(access: Access) -> None:
     """Log a finished request."""
-    LOGGER.info("access", extra={"access": asdict(access)})
+    told = {name: getattr(access, name) for name in _TOLD}
+    told["arm"] = access.assigned.label if access.assigned else None
+    LOGGER.info("access", extra={"access": told})

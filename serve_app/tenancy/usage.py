@@ -18,9 +18,15 @@ class UsageRecord:
         key: the key's public id.
         adapter: the adapter's name, empty for the base or if it was never known.
         version: the number of the adapter's version, 0 if there is none.
-        arm: of an experiment; empty if there is none.
+        arm: ``experiment/arm``; empty if there is none.
         outcome: ``ok``, ``client_gone``, or the code of the error.
         first_token_s: seconds to the first byte of a good answer, None if there was none.
+        experiment: its salt; empty if there is none.
+        unit: whom or what the arm was assigned to, hidden; empty if this is not to be counted.
+        epoch: of the weights it was assigned by; 0 if the arm is a shadow.
+        finish: why the answer ended, in OpenAI's words.
+        streamed: whether the answer came in pieces.
+        failed: whether the answer failed, in whole or half-way, through no fault of the client.
     """
 
     request_id: str
@@ -37,6 +43,12 @@ class UsageRecord:
     completion_tokens: int
     first_token_s: float | None
     duration_s: float
+    experiment: str = ""
+    unit: str = ""
+    epoch: int = 0
+    finish: str = ""
+    streamed: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from serve_app.adapters.commands import Actor, Command
+from serve_app.adapters.commands import Actor
+from serve_app.feed import AnyCommand
 from serve_app.gateway.gateway import Gateway
-from serve_app.tenancy.commands import TenantCommand
 from serve_app.tenancy.keys import Scope
 from serve_app.tenancy.snapshot import Identity
-from serve_app.tenancy.usage import ShowUsage
 
 bearer = HTTPBearer(auto_error=False, description="A tenant's API key.")
 
@@ -74,7 +73,7 @@ class Caller:
     gateway: Gateway
     actor: Actor
 
-    async def does(self, command: Command | TenantCommand | ShowUsage) -> Response:
+    async def does(self, command: AnyCommand) -> Response:
         """Control's answer to the command, as HTTP.
 
         Raises:

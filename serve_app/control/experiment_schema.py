@@ -1,0 +1,76 @@
+"""Tables of experiments and of what is observed of their arms, the same on SQLite and Postgres.
+The migrations make them."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+from serve_app.control.schema import METADATA
+
+COUNTS = ("requests", "errors", "first_tokens", "answers", "scores")
+TOTALS = ("first_token_s", "tokens_per_s", "completion_tokens", "score")
+
+experiments = Table(
+    "experiments",
+    METADATA,
+    Column("name", String(63), primary_key=True),
+    Column("salt", String(32), nullable=False, unique=True),
+    Column("owner", String(63), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("arms", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("winner", String(63)),
+    Column("epoch", Integer, nullable=False),
+    Column("goal", String(32), nullable=False),
+    Column("matters", Float, nullable=False),
+    Column("periods", JSON, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("started", BigInteger),
+    Column("ended", BigInteger),
+)
+
+units = Table(
+    "experiment_units",
+    METADATA,
+    Column("salt", String(32), nullable=False),
+    Column("unit", String(16), nullable=False),
+    Column("arm", String(63), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("first", Boolean, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTS),
+    *(Column(name, Float, nullable=False) for name in TOTALS),
+    PrimaryKeyConstraint("salt", "unit", "arm"),
+)
+"""What one unit had of one arm, in sums. ``epoch`` is that of its first request, 0 if the arm is a
+shadow; ``first`` says that no other arm answered the unit before."""
+
+finishes = Table(
+    "experiment_finishes",
+    METADATA,
+    Column("salt", String(32), nullable=False),
+    Column("arm", String(63), nullable=False),
+    Column("finish", String(32), nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    PrimaryKeyConstraint("salt", "arm", "finish"),
+)
+
+feedback = Table(
+    "feedback",
+    METADATA,
+    Column("tenant", String(63), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("labels", JSON, nullable=False),
+    PrimaryKeyConstraint("tenant", "request_id"),
+)

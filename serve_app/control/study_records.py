@@ -1,0 +1,52 @@
+"""Experiments and feedback as JSON objects. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serve_app.control.study import Study
+
+Json = dict[str, Any]
+
+
+def study_record(study: Study) -> Json:
+    """One experiment; shares are of all units."""
+    experiment = study.experiment
+    total = sum(experiment.weights)
+    return {
+        "id": experiment.name,
+        "object": "experiment",
+        "owner": experiment.owner,
+        "description": study.description,
+        "state": experiment.state.value,
+        "goal": study.goal.value,
+        "matters": study.matters,
+        "winner": experiment.winner,
+        "arms": [
+            {
+                "name": arm.name,
+                "model": arm.model,
+                "weight": arm.weight,
+                "share": arm.weight / total,
+                "shadow": arm.shadow,
+            }
+            for arm in experiment.arms
+        ],
+        "created": study.created,
+        "updated": study.updated,
+        "started": study.started,
+        "ended": study.ended,
+    }
+
+
+def feedback_record(
+    request_id: str, score: float, labels: Mapping[str, str], experiment: str | None, arm: str
+) -> Json:
+    """What somebody thought of an answer; of an arm's, if ``experiment`` is one's name."""
+    return {
+        "object": "feedback",
+        "request_id": request_id,
+        "score": score,
+        "labels": dict(labels),
+        "experiment": experiment,
+        "arm": arm if experiment is not None else None,
+    }

@@ -1,0 +1,203 @@
+"""Experiments while they run: create, change, results, promote.
+
+Each route turns HTTP into a command for control and control's answer into HTTP.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import ConfigDict, Field
+
+from serve_app.experiments.commands import (
+    Create,
+    Delete,
+    Goal,
+    ListExperiments,
+    Pause,
+    Promote,
+    Ramp,
+    Reweigh,
+    ShowExperiment,
+    ShowResults,
+    Start,
+    Stop,
+)
+from serve_app.experiments.experiment import MAX_ARMS, Arm
+from serve_app.gateway.routes.bodies import Body, LongText, Name
+from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
+from serve_app.tenancy.keys import Scope
+
+router = APIRouter(
+    prefix="/v1/experiments",
+    tags=["experiments"],
+    route_class=KeyFirst,
+    dependencies=[documented_auth, needs(Scope.INFERENCE, Scope.ADAPTERS_MANAGE)],
+)
+MANAGING = [needs(Scope.ADAPTERS_MANAGE)]
+MAX_PAGE = 1000
+MOST = 1e6
+ExperimentName = Annotated[str, Path(description="The experiment's name.", max_length=200)]
+Weight = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
+AGoal = Annotated[Goal, Field(strict=False)]
+
+
+class ArmBody(Body):
+    """What is compared: a name in results, and what answers. A shadow answers nobody and gets
+    copies of so large a part of all requests; its weight must be 0."""
+
+    name: Name
+    model: Name
+    weight: Weight | None = None
+    shadow: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+
+    @property
+    def arm(self) -> Arm:
+        """As it is asked for: an arm that is no shadow has the weight 1 unless it says another."""
+        usual = 0.0 if self.shadow else 1.0
+        return Arm(
+            self.name, self.model, usual if self.weight is None else self.weight, self.shadow
+        )
+
+
+class ExperimentBody(Body):
+    """A new experiment; the first arm is what the others are compared with."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "finance-tone",
+                "arms": [
+                    {"name": "now", "model": "acme-finance-lora@v1"},
+                    {"name": "next", "model": "acme-finance-lora"},
+                ],
+                "start": True,
+            }
+        },
+    )
+
+    name: Name
+    arms: list[ArmBody] = Field(min_length=2, max_length=MAX_ARMS)
+    goal: AGoal = Goal.SCORE
+    matters: Weight = 0.0
+    description: LongText = ""
+    owner: Name | None = None
+    start: bool = False
+
+
+class WeightsBody(Body):
+    """Other weights, by arm; arms that are not named keep theirs."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"weights": {"next": 2.0}}})
+
+    weights: dict[Name, Weight] = Field(min_length=1, max_length=MAX_ARMS)
+
+
+class RampBody(Body):
+    """The share of all units that an arm is to have: 0 up to, not including, 1."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"arm": "next", "share": 0.2}})
+
+    arm: Name
+    share: float = Field(ge=0, lt=1, allow_inf_nan=False)
+
+
+class StopBody(Body):
+    """Which arm answers from now on; the first, if none is named."""
+
+    winner: Name | None = None
+
+
+class PromoteBody(Body):
+    """Which arm wins (that which is found better, if none is named), and which alias is to mean its
+    version from now on."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"alias": "finance-live"}})
+
+    arm: Name | None = None
+    alias: Name | None = None
+
+
+@router.post("", dependencies=MANAGING, status_code=201)
+async def create(body: ExperimentBody, caller: TheCaller) -> Response:
+    """Make an experiment: its name is a model's name from here on. Arms mean the versions that
+    their models mean now."""
+    return await caller.does(
+        Create(
+            caller.actor,
+            body.name,
+            tuple(one.arm for one in body.arms),
+            goal=body.goal,
+            matters=body.matters,
+            description=body.description,
+            owner=body.owner,
+            start=body.start,
+        )
+    )
+
+
+@router.get("")
+async def list_experiments(
+    caller: TheCaller,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """The caller's experiments by name."""
+    return await caller.does(ListExperiments(caller.actor, limit, after))
+
+
+@router.get("/{name}")
+async def show(name: ExperimentName, caller: TheCaller) -> Response:
+    """One experiment."""
+    return await caller.does(ShowExperiment(caller.actor, name))
+
+
+@router.patch("/{name}", dependencies=MANAGING)
+async def reweigh(name: ExperimentName, body: WeightsBody, caller: TheCaller) -> Response:
+    """Change weights; as few units move as can be."""
+    return await caller.does(Reweigh(caller.actor, name, body.weights))
+
+
+@router.post("/{name}/start", dependencies=MANAGING)
+async def start(name: ExperimentName, caller: TheCaller) -> Response:
+    """Share units out among arms from now on."""
+    return await caller.does(Start(caller.actor, name))
+
+
+@router.post("/{name}/pause", dependencies=MANAGING)
+async def pause(name: ExperimentName, caller: TheCaller) -> Response:
+    """Let the first arm answer everybody until it is started again; units then have the arms they
+    had."""
+    return await caller.does(Pause(caller.actor, name))
+
+
+@router.post("/{name}/ramp", dependencies=MANAGING)
+async def ramp(name: ExperimentName, body: RampBody, caller: TheCaller) -> Response:
+    """Give one arm a share of all units; they move into it, or out of it, alone."""
+    return await caller.does(Ramp(caller.actor, name, body.arm, body.share))
+
+
+@router.post("/{name}/stop", dependencies=MANAGING)
+async def stop(name: ExperimentName, caller: TheCaller, body: StopBody | None = None) -> Response:
+    """End it: the winner, or the first arm, answers everybody from now on."""
+    return await caller.does(Stop(caller.actor, name, body.winner if body else None))
+
+
+@router.post("/{name}/promote", dependencies=MANAGING)
+async def promote(
+    name: ExperimentName, caller: TheCaller, body: PromoteBody | None = None
+) -> Response:
+    """End it with a winner, and let an alias mean the winner's version."""
+    body = body or PromoteBody()
+    return await caller.does(Promote(caller.actor, name, body.arm, body.alias))
+
+
+@router.get("/{name}/results")
+async def results(name: ExperimentName, caller: TheCaller) -> Response:
+    """What it shows so far, and how sure that is; one may look whenever one likes."""
+    return await caller.does(ShowResults(caller.actor, name))
+
+
+@router.delete("/{name}", dependencies=MANAGING)
+async def delete(name: ExperimentName, caller: TheCaller) -> Response:
+    """Take an experiment away, with all that was observed."""
+    return await caller.does(Delete(caller.actor, name))
