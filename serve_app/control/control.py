@@ -81,7 +81,7 @@ class Control:
             rules,
             times.unix,
         )
-        self._experimenting = Experimenting(self._ledger, enrolment, store, rules, times.unix)
+        self._experimenting = Experimenting(self._ledger, enrolment, store, rules, times)
         self._sweeper = Sweeper(
             self._ledger,
             self._fleet,

@@ -28,6 +28,7 @@ from serve_app.control.studies import (
 from serve_app.control.study import Study
 from serve_app.control.study_records import feedback_record, study_record
 from serve_app.control.tenant_records import deleted_record
+from serve_app.control.times import Times
 from serve_app.errors import Conflict, InvalidRequest, ModelNotFound, NotFound
 from serve_app.experiments.commands import (
     Create,
@@ -41,8 +42,8 @@ from serve_app.experiments.commands import (
 )
 
 SALT_BYTES = 8
-HEARD_S, LOOK_S = 3.0, 0.25
-"""A request's usage is here within a second of its end: what is asked of it waits so long."""
+LOOK_S = 0.25
+"""Usage that is awaited is looked for so often."""
 PREFIXES = ("chatcmpl-", "cmpl-", "resp_")
 """What vLLM's answers put before the id of their request."""
 
@@ -51,22 +52,17 @@ class Experimenting:
     """Experiments as they are asked for.
 
     Args:
-        unix: the time of day, in seconds.
+        times: the clocks, and how long usage may take to be here.
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        enrolment: Enrolment,
-        store: Store,
-        rules: Rules,
-        unix: Callable[[], float],
+        self, ledger: Ledger, enrolment: Enrolment, store: Store, rules: Rules, times: Times
     ) -> None:
         self._ledger = ledger
         self._enrolment = enrolment
         self._observations = Observations(store)
         self._rules = rules
-        self._unix = unix
+        self._times = times
 
     async def answer(self, command: ExperimentCommand) -> Answer:
         """What came of the command.
@@ -176,7 +172,7 @@ class Experimenting:
 
     async def _answered(self, tenant: str, given: str, param: str) -> Answered:
         ids = [given, *(given.removeprefix(p) for p in PREFIXES if given.startswith(p))]
-        until = asyncio.get_running_loop().time() + HEARD_S
+        until = asyncio.get_running_loop().time() + self._times.heard_s
         while (found := await self._observations.answered(tenant, ids)) is None:
             if asyncio.get_running_loop().time() >= until:
                 raise NotFound(
@@ -214,4 +210,4 @@ class Experimenting:
                 yield study_record(study)
 
     def _now(self) -> int:
-        return int(self._unix())
+        return int(self._times.unix())

@@ -84,6 +84,7 @@ class Results:
             "name": arm.name,
             "model": arm.model,
             "weight": arm.weight,
+            "share": arm.weight / sum(self.study.experiment.weights),
             "shadow": arm.shadow,
             "units": int(row["units"]) if row else 0,
             "requests": int(row["requests"]) if row else 0,

@@ -115,7 +115,7 @@ def seen_study(actor: Actor, book: Book, name: str) -> Study:
     if study is None or not may_see_study(actor, study):
         raise NotFound(
             f"The experiment `{name}` does not exist or you do not have access to it.",
-            param="name",
+            param="experiment",
             code="experiment_not_found",
         )
     return study

@@ -17,6 +17,7 @@ class Times:
         requests_days, usage_days: what single requests used, and sums of it by the hour, are kept
             so long.
         learning_s: gateways have told what they hold of limits so long after control began.
+        heard_s: a request's usage is here so long after its end: feedback on it waits for it.
     """
 
     unix: Callable[[], float] = time.time
@@ -26,3 +27,4 @@ class Times:
     requests_days: int = 30
     usage_days: int = 400
     learning_s: float = 1.5
+    heard_s: float = 3.0

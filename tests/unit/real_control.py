@@ -77,6 +77,12 @@ class RealSite:
         return await self.client.request(method, path, headers=headers, json=json)
 
 
+def an_experiment(name: str, owner: str = "acme") -> dict[str, Any]:
+    """Body of an experiment that begins at once, between an adapter's version and its next."""
+    arms = [{"name": "a", "model": "finance@v1"}, {"name": "b", "model": "finance"}]
+    return {"name": name, "arms": arms, "owner": owner, "start": True}
+
+
 @asynccontextmanager
 async def a_real_site(folder: Path, **settings: Any) -> AsyncIterator[RealSite]:
     """Tenants ``acme`` and ``root``, who is an admin, and an adapter ``finance`` of acme's."""

@@ -145,59 +145,61 @@ async def list_experiments(
     return await caller.does(ListExperiments(caller.actor, limit, after))
 
 
-@router.get("/{name}")
-async def show(name: ExperimentName, caller: TheCaller) -> Response:
+@router.get("/{experiment}")
+async def show(experiment: ExperimentName, caller: TheCaller) -> Response:
     """One experiment."""
-    return await caller.does(ShowExperiment(caller.actor, name))
+    return await caller.does(ShowExperiment(caller.actor, experiment))
 
 
-@router.patch("/{name}", dependencies=MANAGING)
-async def reweigh(name: ExperimentName, body: WeightsBody, caller: TheCaller) -> Response:
+@router.patch("/{experiment}", dependencies=MANAGING)
+async def reweigh(experiment: ExperimentName, body: WeightsBody, caller: TheCaller) -> Response:
     """Change weights; as few units move as can be."""
-    return await caller.does(Reweigh(caller.actor, name, body.weights))
+    return await caller.does(Reweigh(caller.actor, experiment, body.weights))
 
 
-@router.post("/{name}/start", dependencies=MANAGING)
-async def start(name: ExperimentName, caller: TheCaller) -> Response:
+@router.post("/{experiment}/start", dependencies=MANAGING)
+async def start(experiment: ExperimentName, caller: TheCaller) -> Response:
     """Share units out among arms from now on."""
-    return await caller.does(Start(caller.actor, name))
+    return await caller.does(Start(caller.actor, experiment))
 
 
-@router.post("/{name}/pause", dependencies=MANAGING)
-async def pause(name: ExperimentName, caller: TheCaller) -> Response:
+@router.post("/{experiment}/pause", dependencies=MANAGING)
+async def pause(experiment: ExperimentName, caller: TheCaller) -> Response:
     """Let the first arm answer everybody until it is started again; units then have the arms they
     had."""
-    return await caller.does(Pause(caller.actor, name))
+    return await caller.does(Pause(caller.actor, experiment))
 
 
-@router.post("/{name}/ramp", dependencies=MANAGING)
-async def ramp(name: ExperimentName, body: RampBody, caller: TheCaller) -> Response:
+@router.post("/{experiment}/ramp", dependencies=MANAGING)
+async def ramp(experiment: ExperimentName, body: RampBody, caller: TheCaller) -> Response:
     """Give one arm a share of all units; they move into it, or out of it, alone."""
-    return await caller.does(Ramp(caller.actor, name, body.arm, body.share))
+    return await caller.does(Ramp(caller.actor, experiment, body.arm, body.share))
 
 
-@router.post("/{name}/stop", dependencies=MANAGING)
-async def stop(name: ExperimentName, caller: TheCaller, body: StopBody | None = None) -> Response:
+@router.post("/{experiment}/stop", dependencies=MANAGING)
+async def stop(
+    experiment: ExperimentName, caller: TheCaller, body: StopBody | None = None
+) -> Response:
     """End it: the winner, or the first arm, answers everybody from now on."""
-    return await caller.does(Stop(caller.actor, name, body.winner if body else None))
+    return await caller.does(Stop(caller.actor, experiment, body.winner if body else None))
 
 
-@router.post("/{name}/promote", dependencies=MANAGING)
+@router.post("/{experiment}/promote", dependencies=MANAGING)
 async def promote(
-    name: ExperimentName, caller: TheCaller, body: PromoteBody | None = None
+    experiment: ExperimentName, caller: TheCaller, body: PromoteBody | None = None
 ) -> Response:
     """End it with a winner, and let an alias mean the winner's version."""
     body = body or PromoteBody()
-    return await caller.does(Promote(caller.actor, name, body.arm, body.alias))
+    return await caller.does(Promote(caller.actor, experiment, body.arm, body.alias))
 
 
-@router.get("/{name}/results")
-async def results(name: ExperimentName, caller: TheCaller) -> Response:
+@router.get("/{experiment}/results")
+async def results(experiment: ExperimentName, caller: TheCaller) -> Response:
     """What it shows so far, and how sure that is; one may look whenever one likes."""
-    return await caller.does(ShowResults(caller.actor, name))
+    return await caller.does(ShowResults(caller.actor, experiment))
 
 
-@router.delete("/{name}", dependencies=MANAGING)
-async def delete(name: ExperimentName, caller: TheCaller) -> Response:
+@router.delete("/{experiment}", dependencies=MANAGING)
+async def delete(experiment: ExperimentName, caller: TheCaller) -> Response:
     """Take an experiment away, with all that was observed."""
-    return await caller.does(Delete(caller.actor, name))
+    return await caller.does(Delete(caller.actor, experiment))

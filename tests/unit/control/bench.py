@@ -145,7 +145,7 @@ class Bench:
         self.probe = FakeProbe()
         self.outcomes = FakeOutcomes()
         self._rules = Rules(BASE, keep, capacity)
-        self._times = Times(self.clock, self.clock, grace_s, beat_s=1, learning_s=0)
+        self._times = Times(self.clock, self.clock, grace_s, beat_s=1, learning_s=0, heard_s=0.01)
         self._workshop = Workshop(
             self.stager,
             self.trusted,

@@ -25,6 +25,7 @@ class Params:
 class Answer:
     index: int
     token_ids: list[int]
+    finish_reason: str | None = None
 
 
 @dataclass

@@ -11,15 +11,20 @@ import pytest_asyncio
 
 from tests.unit.api_document import Json, Route, fields, must_be_envelope, resolved, routes
 from tests.unit.gateway.test_api_roles import MAY, SCOPES
-from tests.unit.real_control import RealSite, a_real_site
+from tests.unit.real_control import RealSite, a_real_site, an_experiment
 
 FREE = "additionalProperties"
 NAMES = {"tenant": "acme", "adapter": "finance", "name": "finance", "alias": "stable", "key": "k"}
+NAMES["experiment"] = "trial"
 NEEDED: dict[str, Json] = {
     "POST /v1/lora/register": {"lora_name": "another", "lora_path": "/b"},
     "POST /v1/load_lora_adapter": {"lora_name": "another", "lora_path": "/b"},
     "POST /v1/unload_lora_adapter": {"lora_name": "another"},
     "POST /admin/v1/keys": {"tenant": "acme"},
+    "POST /v1/experiments": an_experiment("another-trial"),
+    "PATCH /v1/experiments/{experiment}": {"weights": {"b": 2}},
+    "POST /v1/experiments/{experiment}/ramp": {"arm": "b", "share": 0.2},
+    "POST /v1/feedback": {"request_id": "r"},
 }
 """What a body must have beside the field that is tried."""
 
@@ -51,6 +56,8 @@ SOURCES = ("http://[x", "https://[::1", "s3://", "hf://", "://", "http://a b", "
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealSite]:
     async with a_real_site(tmp_path_factory.mktemp("registry")) as site:
+        made = await site.ask("POST", "/v1/experiments", json=an_experiment("trial"))
+        assert made.status_code == 201, made.text
         yield site
 
 
@@ -196,5 +203,11 @@ def _must_refuse(answer: httpx.Response, statuses: set[int]) -> None:
 
 async def _everything(site: RealSite) -> list[Any]:
     """What there is, as an admin sees it."""
-    paths = ("/admin/v1/tenants", "/admin/v1/keys", "/admin/v1/grants", "/v1/lora")
+    paths = (
+        "/admin/v1/tenants",
+        "/admin/v1/keys",
+        "/admin/v1/grants",
+        "/v1/lora",
+        "/v1/experiments",
+    )
     return [(await site.ask("GET", path)).json()["data"] for path in paths]

@@ -14,6 +14,7 @@ from tests.unit.gateway.test_api_fields import NEEDED
 from tests.unit.real_control import RealSite, a_real_site
 
 SECRETS = ("zebra-corp", "zebra-adapter", "zebra-alias", "zebra-label", "zebra-plan")
+TRIAL = ("zebra-trial", "zebra-arm")
 SCOPES = ("inference", "adapters:manage", "usage:read")
 ROUTES = [route for route in routes() if not route.path.startswith("/admin")]
 NAMED = [route for route in ROUTES if "{" in route.path]
@@ -26,7 +27,7 @@ class Walk:
     def __init__(self, site: RealSite) -> None:
         self.site = site
         self.keys: dict[str, str] = {}
-        self.secrets = list(SECRETS)
+        self.secrets = [*SECRETS, *TRIAL]
 
     async def begin(self) -> "Walk":
         bench = self.site.bench
@@ -36,16 +37,22 @@ class Walk:
         self.secrets += [theirs["id"], theirs["key"]]
         await bench.register("zebra-adapter", owner="zebra-corp")
         await bench.alias("zebra-adapter", "zebra-alias")
-        body = {"model": "zebra-adapter", "messages": []}
-        answer = await self.site.ask("POST", "/v1/chat/completions", theirs["key"], body)
-        assert answer.status_code == 200, "names are right: they mean something to their tenant"
+        arms = [{"name": arm, "model": "zebra-adapter"} for arm in ("zebra-arm", "other")]
+        trial = {"name": "zebra-trial", "arms": arms, "owner": "zebra-corp", "start": True}
+        answer = await self.site.ask("POST", "/v1/experiments", json=trial)
+        assert answer.status_code == 201, answer.text
+        for model in ("zebra-adapter", "zebra-trial"):
+            body = {"model": model, "messages": []}
+            answer = await self.site.ask("POST", "/v1/chat/completions", theirs["key"], body)
+            assert answer.status_code == 200, "names are right: they mean something to their tenant"
+        assert answer.headers["x-serve-arm"] in ("zebra-arm", "other")
         for scope in SCOPES:
             made = {"tenant": "acme", "scopes": [scope]}
             self.keys[scope] = (await self._admin("POST", "keys", made))["key"]
         return self
 
     async def ask(self, route: Route, scope: str, name: str, model: str) -> httpx.Response:
-        names = dict.fromkeys(("name", "model"), name) | {"alias": "stable"}
+        names = dict.fromkeys(("name", "model", "experiment"), name) | {"alias": "stable"}
         body = dict(NEEDED.get(route.name, {})) if route.body else None
         if route in INFERENCE:
             body = {"model": model}
@@ -82,6 +89,7 @@ async def test_what_is_anothers_is_as_what_is_nowhere(walk: Walk, route: Route) 
             ("zebra-adapter", "never-was-one"),
             ("zebra-adapter@zebra-alias", "never-was-one@never-one-so"),
             ("zebra-alias", "never-one-so"),
+            ("zebra-trial", "never-one-so"),
         ):
             seen = await walk.ask(route, scope, theirs, theirs)
             unseen = await walk.ask(route, scope, nowhere, nowhere)

@@ -9,8 +9,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from serve_app.tenancy.usage import Batch
 from tests.unit.api_document import Route, must_be_envelope, routes
-from tests.unit.real_control import ADMIN_KEY, RealSite, a_real_site
+from tests.unit.control.desk import a_record
+from tests.unit.real_control import ADMIN_KEY, RealSite, a_real_site, an_experiment
 
 SCOPES = {
     "inference": "inference",
@@ -25,6 +27,7 @@ OPEN = frozenset(EVERY_ROLE)
 INFERENCE = frozenset({"inference", "admin"})
 ADAPTERS_SEEN = frozenset({"inference", "manager", "admin"})
 ADAPTERS_MANAGED = frozenset({"manager", "admin"})
+JUDGING = frozenset({"inference", "admin"})
 OWN_USAGE = frozenset({"reader", "admin"})
 ADMIN = frozenset({"admin"})
 
@@ -47,6 +50,18 @@ MAY = {
     "DELETE /v1/lora/{name}": ADAPTERS_MANAGED,
     "POST /v1/load_lora_adapter": ADAPTERS_MANAGED,
     "POST /v1/unload_lora_adapter": ADAPTERS_MANAGED,
+    "GET /v1/experiments": ADAPTERS_SEEN,
+    "GET /v1/experiments/{experiment}": ADAPTERS_SEEN,
+    "GET /v1/experiments/{experiment}/results": ADAPTERS_SEEN,
+    "POST /v1/experiments": ADAPTERS_MANAGED,
+    "PATCH /v1/experiments/{experiment}": ADAPTERS_MANAGED,
+    "DELETE /v1/experiments/{experiment}": ADAPTERS_MANAGED,
+    "POST /v1/experiments/{experiment}/start": ADAPTERS_MANAGED,
+    "POST /v1/experiments/{experiment}/pause": ADAPTERS_MANAGED,
+    "POST /v1/experiments/{experiment}/ramp": ADAPTERS_MANAGED,
+    "POST /v1/experiments/{experiment}/stop": ADAPTERS_MANAGED,
+    "POST /v1/experiments/{experiment}/promote": ADAPTERS_MANAGED,
+    "POST /v1/feedback": JUDGING,
     "GET /v1/usage": OWN_USAGE,
     "GET /admin/v1/fleet": ADMIN,
     "GET /admin/v1/audit": ADMIN,
@@ -78,8 +93,14 @@ BODIES: dict[str, Any] = {
     "POST /v1/load_lora_adapter": {"lora_name": "another", "lora_path": "/b"},
     "POST /v1/unload_lora_adapter": {"lora_name": "another"},
     "POST /admin/v1/keys": {"tenant": "acme"},
+    "POST /v1/experiments": an_experiment("another-trial"),
+    "PATCH /v1/experiments/{experiment}": {"weights": {"b": 2}},
+    "POST /v1/experiments/{experiment}/ramp": {"arm": "b", "share": 0.2},
+    "POST /v1/experiments/{experiment}/promote": {"arm": "b", "alias": "finance-live"},
+    "POST /v1/feedback": {"request_id": "r", "score": 1},
 }
 NAMES = {
+    "experiment": "trial",
     "model": "finance",
     "name": "finance",
     "alias": "stable",
@@ -109,6 +130,7 @@ class Doors:
         await self._lost()
         await self._ask("PUT", "tenants/closed", {"enabled": False})
         self._holds("disabled", (await self._key("closed", "admin"))["key"])
+        await self.site.bench.control.record(Batch("g", 1, (a_record(tenant="acme"),)))
         await self.restock()
         return self
 
@@ -119,6 +141,10 @@ class Doors:
         for source in ("/a", "/b"):
             await bench.register("finance", source, owner="acme")
         await bench.alias("finance", "stable")
+        for name in ("trial", "another-trial"):
+            await self.site.ask("DELETE", f"/v1/experiments/{name}")
+        made = await self.site.ask("POST", "/v1/experiments", json=an_experiment("trial"))
+        assert made.status_code == 201, made.text
         await self._ask("PUT", "tenants/newco", {})
         self.names["key"] = (await self._key("newco", "inference"))["id"]
 
@@ -179,6 +205,8 @@ async def _ask(doors: Doors, route: Route, role: str) -> httpx.Response:
         json=body if route.body else None,
         headers=doors.headers[role],
     )
-    if answer.is_success and (route.method == "DELETE" or route.name in TAKING):
+    if answer.is_success and (
+        route.method == "DELETE" or route.name in TAKING or "experiment" in route.path
+    ):
         await doors.restock()
     return answer

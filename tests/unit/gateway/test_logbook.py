@@ -84,6 +84,9 @@ async def test_an_answer_is_one_line_with_who_what_where_and_how_much(
         "first_byte_s": line["first_byte_s"],
         "duration_s": line["duration_s"],
         "error": None,
+        "finish": "",
+        "streamed": False,
+        "arm": None,
     }
     assert 0 <= line["first_byte_s"] <= line["duration_s"] < 5
     assert site.metrics.requests == [("acme", "ok", 3, 2, line["first_byte_s"])]
