@@ -2,15 +2,14 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self, Unpack
 
 from openai import AsyncOpenAI
 
 from serve_app.client import records
 from serve_app.client.answers import ChatAnswer, Messages, chat_answer, chat_request
-from serve_app.client.records import Lora, LoraPage, LoraVersion, LoraVersionPage, read
+from serve_app.client.records import Lora, LoraPage, LoraVersion, LoraVersionPage, Terms, read
 from serve_app.client.site import DEFAULT_URL, api_url, key_of
 from serve_app.client.streams import AsyncTextStream, Clock
 
@@ -62,33 +61,9 @@ class AsyncLoraClient:
         """One adapter."""
         return read(await self._get(records.path(lora_name)), Lora)
 
-    async def register_lora(
-        self,
-        lora_name: str,
-        lora_path: str,
-        *,
-        owner: str | None = None,
-        grants: Sequence[str] | None = None,
-        description: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        preload: bool | None = None,
-        pin: bool | None = None,
-        digest: str | None = None,
-        wait: bool = True,
-    ) -> Lora:
+    async def register_lora(self, lora_name: str, lora_path: str, **terms: Unpack[Terms]) -> Lora:
         """Register an adapter, or new content for one, which makes its next version."""
-        body = records.registration(
-            lora_name,
-            lora_path,
-            owner=owner,
-            grants=grants,
-            description=description,
-            labels=labels,
-            preload=preload,
-            pin=pin,
-            digest=digest,
-            wait=wait,
-        )
+        body = records.registration(lora_name, lora_path, terms)
         return read(await self._post(records.path("register"), body), Lora)
 
     async def unregister_lora(self, lora_name: str) -> Lora:
@@ -122,12 +97,7 @@ class AsyncLoraClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()
 
     async def _get(self, path: str, query: Mapping[str, object] | None = None) -> str:

@@ -2,15 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, Unpack
 
 from openai import OpenAI
 
 from serve_app.client import records
 from serve_app.client.answers import ChatAnswer, Messages, chat_answer, chat_request
-from serve_app.client.records import Lora, LoraPage, LoraVersion, LoraVersionPage, read
+from serve_app.client.records import Lora, LoraPage, LoraVersion, LoraVersionPage, Terms, read
 from serve_app.client.site import DEFAULT_URL, api_url, key_of
 from serve_app.client.streams import Clock, TextStream
 
@@ -83,40 +82,14 @@ class LoraClient:
         """One adapter."""
         return read(self._get(records.path(lora_name)), Lora)
 
-    def register_lora(
-        self,
-        lora_name: str,
-        lora_path: str,
-        *,
-        owner: str | None = None,
-        grants: Sequence[str] | None = None,
-        description: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        preload: bool | None = None,
-        pin: bool | None = None,
-        digest: str | None = None,
-        wait: bool = True,
-    ) -> Lora:
+    def register_lora(self, lora_name: str, lora_path: str, **terms: Unpack[Terms]) -> Lora:
         """Register an adapter, or new content for one, which makes its next version.
 
         Args:
             lora_path: a directory or an address that the application takes adapters from.
-            owner, grants, description, labels, preload, pin: what is None stays as it is.
-            digest: refuse other content.
-            wait: return when it answers everywhere; else at once, with how far it has come.
+            terms: any of ``Terms``; what is left out, or None, stays as it is.
         """
-        body = records.registration(
-            lora_name,
-            lora_path,
-            owner=owner,
-            grants=grants,
-            description=description,
-            labels=labels,
-            preload=preload,
-            pin=pin,
-            digest=digest,
-            wait=wait,
-        )
+        body = records.registration(lora_name, lora_path, terms)
         return read(self._post(records.path("register"), body), Lora)
 
     def unregister_lora(self, lora_name: str) -> Lora:
@@ -148,12 +121,7 @@ class LoraClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def _get(self, path: str, query: Mapping[str, object] | None = None) -> str:

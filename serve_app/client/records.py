@@ -1,7 +1,7 @@
 """Adapters as the application tells of them, and what it is asked of them. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 from urllib.parse import quote
 
 from openai import OpenAIError
@@ -19,6 +19,29 @@ class Record(BaseModel):
     """What the application tells; what it tells beyond the fields named here is kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Terms(TypedDict, total=False):
+    """On which terms an adapter is registered.
+
+    Attributes:
+        owner: the tenant whose it is.
+        grants: tenants that may use it.
+        preload: load it before anybody asks.
+        pin: keep it resident.
+        digest: refuse other content.
+        wait: return when it answers everywhere, unless False: then at once, with how far it has
+            come.
+    """
+
+    owner: str | None
+    grants: Sequence[str] | None
+    description: str | None
+    labels: Mapping[str, str] | None
+    preload: bool | None
+    pin: bool | None
+    digest: str | None
+    wait: bool
 
 
 class LoraReplica(Record):
@@ -161,10 +184,10 @@ def page_query(after: str | None) -> dict[str, Any]:
     return {"limit": PAGE} if after is None else {"limit": PAGE, "after": after}
 
 
-def registration(lora_name: str, lora_path: str, **others: Any) -> dict[str, Any]:
+def registration(lora_name: str, lora_path: str, terms: Terms) -> dict[str, Any]:
     """The body that registers an adapter. What is None stays as it is there."""
-    named = {name: value for name, value in others.items() if value is not None}
-    return {"lora_name": lora_name, "lora_path": lora_path, **named}
+    named = {name: value for name, value in terms.items() if value is not None}
+    return {"lora_name": lora_name, "lora_path": lora_path, "wait": True, **named}
 
 
 def which(version: int | str | None) -> dict[str, Any] | None:
