@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self, Unpack
 
 from openai import AsyncOpenAI
 
-from serve_app.client import lora_requests
+from serve_app.client import experiment_requests, lora_requests
 from serve_app.client.answers import ChatAnswer, Messages, chat_answer, chat_request
 from serve_app.client.asking import ask_async, every_async
+from serve_app.client.async_experiments import AsyncExperiments
+from serve_app.client.experiment_records import Feedback
 from serve_app.client.lora_requests import Terms
 from serve_app.client.records import Lora, LoraVersion
 from serve_app.client.site import DEFAULT_URL, api_url, key_of
@@ -29,6 +31,7 @@ class AsyncLoraClient:
     ) -> None:
         key = key_of(api_key, os.environ)
         self.openai = AsyncOpenAI(base_url=api_url(base_url), api_key=key, **options)
+        self.experiments = AsyncExperiments(self.openai)
         self._clock = clock
 
     async def chat(self, lora_name: str, messages: Messages, **params: Any) -> ChatAnswer:
@@ -80,6 +83,18 @@ class AsyncLoraClient:
     async def remove_alias(self, lora_name: str, alias: str) -> Lora:
         """Take a further name away."""
         return await ask_async(self.openai, lora_requests.remove_alias(lora_name, alias))
+
+    async def feedback(
+        self,
+        request_id: str,
+        score: float | None = None,
+        *,
+        preferred_over: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Feedback:
+        """What somebody thought of an answer, which replaces what was said of it before."""
+        request = experiment_requests.feedback(request_id, score, preferred_over, labels)
+        return await ask_async(self.openai, request)
 
     async def close(self) -> None:
         """Close its connections."""

@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, Unpack
 
 from openai import OpenAI
 
-from serve_app.client import lora_requests
+from serve_app.client import experiment_requests, lora_requests
 from serve_app.client.answers import ChatAnswer, Messages, chat_answer, chat_request
 from serve_app.client.asking import ask, every
+from serve_app.client.experiment_records import Feedback
+from serve_app.client.experiments import Experiments
 from serve_app.client.lora_requests import Terms
 from serve_app.client.records import Lora, LoraVersion
 from serve_app.client.site import DEFAULT_URL, api_url, key_of
@@ -30,6 +32,7 @@ class LoraClient:
 
     Attributes:
         openai: the openai package's client of the application, for everything it can do.
+        experiments: makes experiments, and tells what they show.
 
     Raises:
         openai.OpenAIError: there is no key.
@@ -45,6 +48,7 @@ class LoraClient:
     ) -> None:
         key = key_of(api_key, os.environ)
         self.openai = OpenAI(base_url=api_url(base_url), api_key=key, **options)
+        self.experiments = Experiments(self.openai)
         self._clock = clock
 
     def chat(self, lora_name: str, messages: Messages, **params: Any) -> ChatAnswer:
@@ -107,6 +111,28 @@ class LoraClient:
     def remove_alias(self, lora_name: str, alias: str) -> Lora:
         """Take a further name away."""
         return ask(self.openai, lora_requests.remove_alias(lora_name, alias))
+
+    def feedback(
+        self,
+        request_id: str,
+        score: float | None = None,
+        *,
+        preferred_over: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Feedback:
+        """Say what somebody thought of an answer; said again, it replaces what was said before.
+
+        Args:
+            request_id: the answer's ``request_id``, or its own id, ``chatcmpl-...``.
+            score: -1 to 1; more is better.
+            preferred_over: the id of an answer to the same that it is better than.
+            labels: up to 16, to be kept with it.
+
+        Raises:
+            ValueError: there is neither a score nor an answer it is better than, or both.
+        """
+        request = experiment_requests.feedback(request_id, score, preferred_over, labels)
+        return ask(self.openai, request)
 
     def close(self) -> None:
         """Close its connections."""
