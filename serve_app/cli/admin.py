@@ -215,7 +215,9 @@ def as_word(word: str) -> Show:
     return lambda console, _answer: console.print(word, markup=False, highlight=False)
 
 
-_TIMES = frozenset({"created", "updated", "expires", "revoked", "last_used", "start", "end"})
+_TIMES = frozenset(
+    {"created", "updated", "expires", "revoked", "last_used", "start", "end", "started", "ended"}
+)
 
 
 def _cell(field: str, value: Any) -> Text:

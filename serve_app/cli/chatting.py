@@ -95,12 +95,14 @@ class Chat:
             line = json.dumps({"content": text} | asdict(metrics))
             print(line)  # noqa: T201 - for programs
         elif sys.stdout.isatty():
-            self._err.print(_account(metrics), style="dim", markup=False)
+            self._err.print(account(metrics), style="dim", markup=False)
 
 
-def _account(metrics: StreamMetrics) -> str:
+def account(metrics: StreamMetrics) -> str:
     """Who answered, how much, and how fast."""
     parts = [metrics.adapter or metrics.model or "?"]
+    if metrics.arm is not None:
+        parts.append(f"arm {metrics.arm} of {metrics.experiment}")
     if metrics.usage is not None:
         parts.append(f"{metrics.usage.completion_tokens} tokens")
     if metrics.time_to_first_token_s is not None:

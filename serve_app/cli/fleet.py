@@ -31,7 +31,7 @@ def fleet(
     Exit codes: 0 shown, 2 the command line is wrong, 4 no application answers, 5 the key is
     refused, 6 what answers is something else.
     """
-    from serve_app.cli import fleet_live
+    from serve_app.cli import fleet_live, watching
 
     if not api_key:
         raise typer.BadParameter(
@@ -40,4 +40,4 @@ def fleet(
             param_hint="--api-key",
         )
     look = fleet_live.Look(url, api_key, adapter)
-    raise typer.Exit(fleet_live.fleet(look, fleet_live.Manner(watch, every, output is Output.JSON)))
+    raise typer.Exit(fleet_live.fleet(look, watching.Manner(watch, every, output is Output.JSON)))

@@ -10,6 +10,8 @@ from serve_app.cli.ab import ab
 from serve_app.cli.calibrate import calibrate
 from serve_app.cli.chat import chat
 from serve_app.cli.exits import CONFIG_REFUSED, MACHINE_UNFIT
+from serve_app.cli.experiment import experiment
+from serve_app.cli.feedback import feedback
 from serve_app.cli.fleet import fleet
 from serve_app.cli.keys import key
 from serve_app.cli.limits import limits
@@ -133,10 +135,12 @@ def check(
 app.command()(chat)
 app.command()(simulate)
 app.command()(calibrate)
+app.command()(feedback)
 app.command()(fleet)
 app.command()(usage)
 app.add_typer(lora, name="lora")
 app.add_typer(ab, name="ab")
+app.add_typer(experiment, name="experiment")
 app.add_typer(tenant, name="tenant")
 app.add_typer(grant, name="grant")
 app.add_typer(key, name="key")

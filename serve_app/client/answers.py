@@ -1,7 +1,7 @@
 """Chats as they are asked for, and their answers as they are read. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from openai.types import CompletionUsage
@@ -12,6 +12,7 @@ Messages = str | Iterable[ChatCompletionMessageParam]
 
 ADAPTER, REPLICA, PLACEMENT = "x-serve-adapter", "x-serve-replica", "x-serve-placement"
 REQUEST_ID = "x-request-id"
+EXPERIMENT, ARM = "x-serve-experiment", "x-serve-arm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,15 @@ class Origin:
     Attributes:
         adapter: name and digest of the version that answered; ``base`` for the base.
         placement: why that replica.
+        experiment, arm: which arm of which experiment answered, if ``model`` named one.
     """
 
     adapter: str | None
     replica: str | None
     placement: str | None
     request_id: str | None
+    experiment: str | None = None
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class ChatAnswer:
     Attributes:
         content: the first choice's text; empty if there is none.
         latency_s: seconds from sending the request to having the answer, retries included.
-        adapter, replica, placement, request_id: as in ``Origin``.
+        adapter, replica, placement, request_id, experiment, arm: as in ``Origin``.
         completion: the same as the openai package has it, with all that is not named here.
     """
 
@@ -64,6 +68,8 @@ class ChatAnswer:
     placement: str | None
     request_id: str | None
     completion: ChatCompletion = field(repr=False)
+    experiment: str | None = None
+    arm: str | None = None
 
 
 def chat_request(
@@ -91,24 +97,21 @@ def chat_answer(
 ) -> ChatAnswer:
     """The answer that came after ``latency_s`` with ``headers``."""
     choice = completion.choices[0] if completion.choices else None
-    origin = origin_of(headers)
     return ChatAnswer(
         content=(choice.message.content if choice else None) or "",
         finish_reason=choice.finish_reason if choice else None,
         usage=usage_of(completion.usage),
         latency_s=latency_s,
         model=completion.model,
-        adapter=origin.adapter,
-        replica=origin.replica,
-        placement=origin.placement,
-        request_id=origin.request_id,
         completion=completion,
+        **asdict(origin_of(headers)),
     )
 
 
 def origin_of(headers: Mapping[str, str]) -> Origin:
     """Where the answer with ``headers`` comes from."""
-    return Origin(*map(headers.get, (ADAPTER, REPLICA, PLACEMENT, REQUEST_ID)))
+    names = (ADAPTER, REPLICA, PLACEMENT, REQUEST_ID, EXPERIMENT, ARM)
+    return Origin(*map(headers.get, names))
 
 
 def usage_of(usage: CompletionUsage | None) -> TokenUsage | None:

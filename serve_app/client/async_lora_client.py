@@ -2,15 +2,18 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self, Unpack
 
 from openai import AsyncOpenAI
 
-from serve_app.client import records
+from serve_app.client import experiment_requests, lora_requests
 from serve_app.client.answers import ChatAnswer, Messages, chat_answer, chat_request
-from serve_app.client.records import Lora, LoraPage, LoraVersion, LoraVersionPage, read
+from serve_app.client.asking import ask_async, every_async
+from serve_app.client.async_experiments import AsyncExperiments
+from serve_app.client.experiment_records import Feedback
+from serve_app.client.lora_requests import Terms
+from serve_app.client.records import Lora, LoraVersion
 from serve_app.client.site import DEFAULT_URL, api_url, key_of
 from serve_app.client.streams import AsyncTextStream, Clock
 
@@ -28,6 +31,7 @@ class AsyncLoraClient:
     ) -> None:
         key = key_of(api_key, os.environ)
         self.openai = AsyncOpenAI(base_url=api_url(base_url), api_key=key, **options)
+        self.experiments = AsyncExperiments(self.openai)
         self._clock = clock
 
     async def chat(self, lora_name: str, messages: Messages, **params: Any) -> ChatAnswer:
@@ -48,72 +52,49 @@ class AsyncLoraClient:
         """The adapters this key may use and that answer now, by name."""
         return [lora async for lora in self.loras() if lora.is_live]
 
-    async def loras(self) -> AsyncIterator[Lora]:
+    def loras(self) -> AsyncIterator[Lora]:
         """Every adapter this key may see, of any state, by name."""
-        after: str | None = None
-        more = True
-        while more:
-            page = read(await self._get(records.path(), records.page_query(after)), LoraPage)
-            for lora in page.data:
-                yield lora
-            after, more = page.last_id, page.has_more
+        return every_async(self.openai, lora_requests.every())
 
     async def lora(self, lora_name: str) -> Lora:
         """One adapter."""
-        return read(await self._get(records.path(lora_name)), Lora)
+        return await ask_async(self.openai, lora_requests.one(lora_name))
 
-    async def register_lora(
-        self,
-        lora_name: str,
-        lora_path: str,
-        *,
-        owner: str | None = None,
-        grants: Sequence[str] | None = None,
-        description: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        preload: bool | None = None,
-        pin: bool | None = None,
-        digest: str | None = None,
-        wait: bool = True,
-    ) -> Lora:
+    async def register_lora(self, lora_name: str, lora_path: str, **terms: Unpack[Terms]) -> Lora:
         """Register an adapter, or new content for one, which makes its next version."""
-        body = records.registration(
-            lora_name,
-            lora_path,
-            owner=owner,
-            grants=grants,
-            description=description,
-            labels=labels,
-            preload=preload,
-            pin=pin,
-            digest=digest,
-            wait=wait,
-        )
-        return read(await self._post(records.path("register"), body), Lora)
+        return await ask_async(self.openai, lora_requests.register(lora_name, lora_path, terms))
 
     async def unregister_lora(self, lora_name: str) -> Lora:
         """Remove an adapter: it stops answering at once, and is deleted when nobody uses it."""
-        return read(await self._delete(records.path(lora_name)), Lora)
+        return await ask_async(self.openai, lora_requests.unregister(lora_name))
 
     async def versions(self, lora_name: str) -> list[LoraVersion]:
         """Every version an adapter has had that you may know of, newest first."""
-        return list(
-            read(await self._get(records.path(lora_name, "versions")), LoraVersionPage).data
-        )
+        return list((await ask_async(self.openai, lora_requests.versions(lora_name))).data)
 
     async def rollback(self, lora_name: str, version: int | str | None = None) -> Lora:
         """Put a version in force: by number, ``v1`` or digest; the one before, if None."""
-        path = records.path(lora_name, "rollback")
-        return read(await self._post(path, records.which(version)), Lora)
+        return await ask_async(self.openai, lora_requests.rollback(lora_name, version))
 
     async def set_alias(self, lora_name: str, alias: str, version: int | str | None = None) -> Lora:
         """Let a further name mean one version; that in force, if None."""
-        path, body = records.path(lora_name, "aliases", alias), records.which(version)
-        return read(await self.openai.put(path, cast_to=str, body=body), Lora)
+        return await ask_async(self.openai, lora_requests.set_alias(lora_name, alias, version))
 
     async def remove_alias(self, lora_name: str, alias: str) -> Lora:
         """Take a further name away."""
-        return read(await self._delete(records.path(lora_name, "aliases", alias)), Lora)
+        return await ask_async(self.openai, lora_requests.remove_alias(lora_name, alias))
+
+    async def feedback(
+        self,
+        request_id: str,
+        score: float | None = None,
+        *,
+        preferred_over: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Feedback:
+        """What somebody thought of an answer, which replaces what was said of it before."""
+        request = experiment_requests.feedback(request_id, score, preferred_over, labels)
+        return await ask_async(self.openai, request)
 
     async def close(self) -> None:
         """Close its connections."""
@@ -122,19 +103,5 @@ class AsyncLoraClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()
-
-    async def _get(self, path: str, query: Mapping[str, object] | None = None) -> str:
-        return await self.openai.get(path, cast_to=str, options={"params": query or {}})
-
-    async def _post(self, path: str, body: Mapping[str, Any] | None) -> str:
-        return await self.openai.post(path, cast_to=str, body=body)
-
-    async def _delete(self, path: str) -> str:
-        return await self.openai.delete(path, cast_to=str)

@@ -2,15 +2,18 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, Unpack
 
 from openai import OpenAI
 
-from serve_app.client import records
+from serve_app.client import experiment_requests, lora_requests
 from serve_app.client.answers import ChatAnswer, Messages, chat_answer, chat_request
-from serve_app.client.records import Lora, LoraPage, LoraVersion, LoraVersionPage, read
+from serve_app.client.asking import ask, every
+from serve_app.client.experiment_records import Feedback
+from serve_app.client.experiments import Experiments
+from serve_app.client.lora_requests import Terms
+from serve_app.client.records import Lora, LoraVersion
 from serve_app.client.site import DEFAULT_URL, api_url, key_of
 from serve_app.client.streams import Clock, TextStream
 
@@ -29,6 +32,7 @@ class LoraClient:
 
     Attributes:
         openai: the openai package's client of the application, for everything it can do.
+        experiments: makes experiments, and tells what they show.
 
     Raises:
         openai.OpenAIError: there is no key.
@@ -44,6 +48,7 @@ class LoraClient:
     ) -> None:
         key = key_of(api_key, os.environ)
         self.openai = OpenAI(base_url=api_url(base_url), api_key=key, **options)
+        self.experiments = Experiments(self.openai)
         self._clock = clock
 
     def chat(self, lora_name: str, messages: Messages, **params: Any) -> ChatAnswer:
@@ -72,74 +77,62 @@ class LoraClient:
 
     def loras(self) -> Iterator[Lora]:
         """Every adapter this key may see, of any state, by name."""
-        after: str | None = None
-        more = True
-        while more:
-            page = read(self._get(records.path(), records.page_query(after)), LoraPage)
-            yield from page.data
-            after, more = page.last_id, page.has_more
+        return every(self.openai, lora_requests.every())
 
     def lora(self, lora_name: str) -> Lora:
         """One adapter."""
-        return read(self._get(records.path(lora_name)), Lora)
+        return ask(self.openai, lora_requests.one(lora_name))
 
-    def register_lora(
-        self,
-        lora_name: str,
-        lora_path: str,
-        *,
-        owner: str | None = None,
-        grants: Sequence[str] | None = None,
-        description: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        preload: bool | None = None,
-        pin: bool | None = None,
-        digest: str | None = None,
-        wait: bool = True,
-    ) -> Lora:
+    def register_lora(self, lora_name: str, lora_path: str, **terms: Unpack[Terms]) -> Lora:
         """Register an adapter, or new content for one, which makes its next version.
 
         Args:
             lora_path: a directory or an address that the application takes adapters from.
-            owner, grants, description, labels, preload, pin: what is None stays as it is.
-            digest: refuse other content.
-            wait: return when it answers everywhere; else at once, with how far it has come.
+            terms: any of ``Terms``; what is left out, or None, stays as it is.
         """
-        body = records.registration(
-            lora_name,
-            lora_path,
-            owner=owner,
-            grants=grants,
-            description=description,
-            labels=labels,
-            preload=preload,
-            pin=pin,
-            digest=digest,
-            wait=wait,
-        )
-        return read(self._post(records.path("register"), body), Lora)
+        return ask(self.openai, lora_requests.register(lora_name, lora_path, terms))
 
     def unregister_lora(self, lora_name: str) -> Lora:
         """Remove an adapter: it stops answering at once, and is deleted when nobody uses it."""
-        return read(self._delete(records.path(lora_name)), Lora)
+        return ask(self.openai, lora_requests.unregister(lora_name))
 
     def versions(self, lora_name: str) -> list[LoraVersion]:
         """Every version an adapter has had that you may know of, newest first."""
-        return list(read(self._get(records.path(lora_name, "versions")), LoraVersionPage).data)
+        return list(ask(self.openai, lora_requests.versions(lora_name)).data)
 
     def rollback(self, lora_name: str, version: int | str | None = None) -> Lora:
         """Put a version in force: by number, ``v1`` or digest; the one before, if None."""
-        path = records.path(lora_name, "rollback")
-        return read(self._post(path, records.which(version)), Lora)
+        return ask(self.openai, lora_requests.rollback(lora_name, version))
 
     def set_alias(self, lora_name: str, alias: str, version: int | str | None = None) -> Lora:
         """Let a further name mean one version; that in force, if None."""
-        path, body = records.path(lora_name, "aliases", alias), records.which(version)
-        return read(self.openai.put(path, cast_to=str, body=body), Lora)
+        return ask(self.openai, lora_requests.set_alias(lora_name, alias, version))
 
     def remove_alias(self, lora_name: str, alias: str) -> Lora:
         """Take a further name away."""
-        return read(self._delete(records.path(lora_name, "aliases", alias)), Lora)
+        return ask(self.openai, lora_requests.remove_alias(lora_name, alias))
+
+    def feedback(
+        self,
+        request_id: str,
+        score: float | None = None,
+        *,
+        preferred_over: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Feedback:
+        """Say what somebody thought of an answer; said again, it replaces what was said before.
+
+        Args:
+            request_id: the answer's ``request_id``, or its own id, ``chatcmpl-...``.
+            score: -1 to 1; more is better.
+            preferred_over: the id of an answer to the same that it is better than.
+            labels: up to 16, to be kept with it.
+
+        Raises:
+            ValueError: there is neither a score nor an answer it is better than, or both.
+        """
+        request = experiment_requests.feedback(request_id, score, preferred_over, labels)
+        return ask(self.openai, request)
 
     def close(self) -> None:
         """Close its connections."""
@@ -148,19 +141,5 @@ class LoraClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
-
-    def _get(self, path: str, query: Mapping[str, object] | None = None) -> str:
-        return self.openai.get(path, cast_to=str, options={"params": query or {}})
-
-    def _post(self, path: str, body: Mapping[str, Any] | None) -> str:
-        return self.openai.post(path, cast_to=str, body=body)
-
-    def _delete(self, path: str) -> str:
-        return self.openai.delete(path, cast_to=str)

@@ -1,6 +1,6 @@
 """How fast an answer came in deltas. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from openai.types.chat import ChatCompletionChunk
 
@@ -18,7 +18,7 @@ class StreamMetrics:
             last delta; None where that is no time, or the server told no usage.
         latency_s: from sending the request to the end of the stream.
         deltas: those that had text.
-        adapter, replica, placement, request_id: as in ``Origin``.
+        adapter, replica, placement, request_id, experiment, arm: as in ``Origin``.
     """
 
     time_to_first_token_s: float | None
@@ -32,6 +32,8 @@ class StreamMetrics:
     replica: str | None
     placement: str | None
     request_id: str | None
+    experiment: str | None = None
+    arm: str | None = None
 
 
 class Meter:
@@ -81,10 +83,7 @@ class Meter:
             finish_reason=self.finish_reason,
             usage=self._usage,
             model=self._model,
-            adapter=origin.adapter,
-            replica=origin.replica,
-            placement=origin.placement,
-            request_id=origin.request_id,
+            **asdict(origin),
         )
 
     def _rate(self) -> float | None:

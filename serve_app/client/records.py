@@ -1,14 +1,10 @@
-"""Adapters as the application tells of them, and what it is asked of them. Pure."""
+"""Adapters as the application tells of them. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
-from urllib.parse import quote
+from typing import Generic, Literal, TypeVar
 
 from openai import OpenAIError
 from pydantic import BaseModel, ConfigDict, ValidationError
-
-PAGE = 1000
-"""Adapters asked for at once, which is as many as are answered at once."""
 
 
 class UnknownAnswer(OpenAIError):
@@ -19,6 +15,18 @@ class Record(BaseModel):
     """What the application tells; what it tells beyond the fields named here is kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
+
+
+T = TypeVar("T", bound=Record)
+
+
+class Page(Record, Generic[T]):
+    """Some of a list; what follows is after ``last_id``."""
+
+    object: Literal["list"]
+    data: Sequence[T]
+    last_id: str | None = None
+    has_more: bool = False
 
 
 class LoraReplica(Record):
@@ -110,23 +118,12 @@ class LoraVersion(Record):
     replicas: Sequence[LoraReplica] = ()
 
 
-class LoraPage(Record):
+class LoraPage(Page[Lora]):
     """Some adapters, in the order of their names."""
 
-    object: Literal["list"]
-    data: Sequence[Lora]
-    last_id: str | None = None
-    has_more: bool = False
 
-
-class LoraVersionPage(Record):
+class LoraVersionPage(Page[LoraVersion]):
     """Every version of an adapter, newest first."""
-
-    object: Literal["list"]
-    data: Sequence[LoraVersion]
-
-
-T = TypeVar("T", bound=Record)
 
 
 def read(body: str, kind: type[T]) -> T:
@@ -142,31 +139,3 @@ def read(body: str, kind: type[T]) -> T:
         raise UnknownAnswer(
             f"What answers is no {what} of a serve_app of this version: is the base_url right?"
         ) from error
-
-
-def path(*parts: str) -> str:
-    """Where adapters are, and one of them and more of it; a part stays one part.
-
-    Raises:
-        ValueError: a part is empty, or would lead elsewhere.
-    """
-    for part in parts:
-        if part in ("", ".", ".."):
-            raise ValueError(f"{part!r} is no name")
-    return "".join(f"/{quote(part, safe='')}" for part in ("lora", *parts))
-
-
-def page_query(after: str | None) -> dict[str, Any]:
-    """What to ask for the adapters whose names follow ``after``."""
-    return {"limit": PAGE} if after is None else {"limit": PAGE, "after": after}
-
-
-def registration(lora_name: str, lora_path: str, **others: Any) -> dict[str, Any]:
-    """The body that registers an adapter. What is None stays as it is there."""
-    named = {name: value for name, value in others.items() if value is not None}
-    return {"lora_name": lora_name, "lora_path": lora_path, **named}
-
-
-def which(version: int | str | None) -> dict[str, Any] | None:
-    """The body that names a version; None leaves it to the application."""
-    return None if version is None else {"version": version}

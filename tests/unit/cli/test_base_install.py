@@ -53,14 +53,22 @@ def test_the_client_is_imported() -> None:
     assert (done.returncode, done.stdout) == (0, "there\n"), done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["lora"], ["chat"], ["ab", "run"], ["tenant"], ["up"]])
+@pytest.mark.parametrize(
+    "words", [[], ["lora"], ["chat"], ["experiment"], ["ab", "run"], ["tenant"], ["up"]]
+)
 def test_help_is_given(words: list[str]) -> None:
     done = serve_app([*words, "--help"])
     assert done.returncode == STOPPED, done.stderr
     assert "Usage" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["lora ls", "chat -m hi", "tenant ls", "usage", "fleet"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("lora ls", "chat -m hi", "tenant ls", "usage", "fleet"),
+        *("experiment results x", "feedback x --score 1"),
+    ],
+)
 def test_commands_that_speak_with_an_application_work(command: str) -> None:
     done = serve_app([*command.split(), "--url", f"http://127.0.0.1:{free_port()}"])
     assert done.returncode == AWAY, done.stderr

@@ -5,9 +5,10 @@ import json
 import httpx
 import pytest
 
+from serve_app.cli.chatting import account
 from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, FAILED, REFUSED, STOPPED
 from tests.unit.cli.talking import Run, runner
-from tests.unit.client.wire import Events, a_refusal, a_stream, chunks, streamed
+from tests.unit.client.wire import Application, Events, a_refusal, a_stream, chunks, streamed
 
 
 @pytest.fixture
@@ -83,3 +84,12 @@ def test_an_answer_that_is_cut_is_a_failure_after_what_came_of_it(run: Run) -> N
     assert result.exit_code == FAILED
     assert result.stdout == "up"
     assert "the engine died" in result.stderr
+
+
+def test_a_person_is_told_which_arm_of_an_experiment_answered() -> None:
+    answer = a_stream("up")
+    answer.headers.update({"x-serve-experiment": "tone-test", "x-serve-arm": "b"})
+    stream = Application(answer).client().stream("tone-test", "x")
+    assert list(stream) == ["up"]
+    told = account(stream.metrics)
+    assert told.startswith("finance@5533a83906f4 · arm b of tone-test · 5 tokens")

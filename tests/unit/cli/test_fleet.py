@@ -11,10 +11,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, UNKNOWN_ANSWER
-from serve_app.cli.fleet_live import Look, Manner, show
+from serve_app.cli.fleet_live import Look, watched
 from serve_app.cli.fleet_source import NoPage, Source
 from serve_app.cli.main import app
 from serve_app.cli.options import KEY_VARIABLE
+from serve_app.cli.watching import Manner, show
 from serve_app.gateway.fleet_schema import FleetPage
 from tests.harness import free_port
 from tests.unit.fake_fleet import EXAMPLE, a_page, a_replica
@@ -119,11 +120,16 @@ class Script:
         self.slept.append(seconds)
 
 
-def watched(script: Script, manner: Manner, terminal: bool = False) -> str:
+def shown(script: Script, manner: Manner, console: Console) -> None:
+    fleet = watched(script.next_page, Look(URL, "k"), manner, console)
+    show(fleet, manner, console, script.sleep)
+
+
+def seen(script: Script, manner: Manner, terminal: bool = False) -> str:
     file = io.StringIO()
     console = Console(file=file, width=150, height=24, force_terminal=terminal, highlight=False)
     with pytest.raises(KeyboardInterrupt):
-        show(script.next_page, Look(URL, "k"), manner, console, script.sleep)
+        shown(script, manner, console)
     return file.getvalue()
 
 
@@ -133,20 +139,20 @@ def in_flight(counts: Sequence[int]) -> list[FleetPage]:
 
 def test_it_goes_on_until_it_is_interrupted() -> None:
     script = Script(*in_flight([1, 2, 3]))
-    text = watched(script, Manner(watch=True, every_s=2.0))
+    text = seen(script, Manner(watch=True, every_s=2.0))
     assert re.findall(r"(\d) in flight", text) == ["1", "2", "3"]
     assert script.slept == [2.0] * 3
 
 
 def test_on_a_terminal_the_next_page_takes_the_place_of_the_last() -> None:
-    text = watched(Script(*in_flight([1, 2])), Manner(watch=True), terminal=True)
+    text = seen(Script(*in_flight([1, 2])), Manner(watch=True), terminal=True)
     assert text.startswith("\x1b[?1049h")
     assert text.endswith("\x1b[?25h\x1b[?1049l")
 
 
 def test_an_application_that_goes_away_is_waited_for_under_its_last_page() -> None:
     first, last = in_flight([1, 2])
-    text = watched(Script(first, NoPage("gone for now", AWAY), last), Manner(watch=True))
+    text = seen(Script(first, NoPage("gone for now", AWAY), last), Manner(watch=True))
     assert re.findall(r"gone for now|\d in flight", text) == [
         *("1 in flight", "gone for now", "1 in flight", "2 in flight")
     ]
@@ -155,13 +161,11 @@ def test_an_application_that_goes_away_is_waited_for_under_its_last_page() -> No
 def test_a_key_that_is_refused_meanwhile_ends_it() -> None:
     script = Script(a_page(), NoPage("revoked", DENIED))
     with pytest.raises(NoPage, match="revoked"):
-        show(
-            script.next_page, Look(URL, "k"), Manner(watch=True), Console(quiet=True), script.sleep
-        )
+        shown(script, Manner(watch=True), Console(quiet=True))
 
 
 def test_json_is_a_page_a_line() -> None:
-    text = watched(Script(*in_flight([1, 2])), Manner(watch=True, json=True))
+    text = seen(Script(*in_flight([1, 2])), Manner(watch=True, json=True))
     pages = [FleetPage.model_validate_json(line) for line in text.splitlines()]
     assert pages == in_flight([1, 2])
 
@@ -169,6 +173,7 @@ def test_json_is_a_page_a_line() -> None:
 def test_without_watch_it_is_shown_once() -> None:
     console = Console(file=io.StringIO(), width=150)
     script = Script(a_page())
-    show(script.next_page, Look(URL, "k"), Manner(), console, script.sleep)
-    show(Script(a_page()).next_page, Look(URL, "k"), Manner(json=True), console, script.sleep)
-    assert script.slept == []
+    shown(script, Manner(), console)
+    json_script = Script(a_page())
+    shown(json_script, Manner(json=True), console)
+    assert script.slept == json_script.slept == []
