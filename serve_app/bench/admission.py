@@ -28,7 +28,7 @@ from serve_app.routing.fleet import Fleet
 from serve_app.routing.messages import Call, News, Operation
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.allot import Report, Shares
 from serve_app.tenancy.keys import Key, Keyring, fingerprint
 from serve_app.tenancy.limits import Limits

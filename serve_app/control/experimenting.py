@@ -115,10 +115,7 @@ class Experimenting:
         if other is not None:
             await self._judge(command, other, 0.0)
         name = self._name_of(one.experiment)
-        record = feedback_record(
-            one.request_id, command.score, command.labels, name, arm_of(one.arm)
-        )
-        return Answer(200, record)
+        return Answer(200, feedback_record(one.request_id, command, name, arm_of(one.arm)))
 
     async def sweep(self, feedback_before: int) -> None:
         """Let go of what is too old, and of what belongs to nothing any more.

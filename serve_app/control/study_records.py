@@ -1,9 +1,9 @@
 """Experiments and feedback as JSON objects. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from serve_app.control.study import Study
+from serve_app.experiments.commands import GiveFeedback
 
 Json = dict[str, Any]
 
@@ -39,14 +39,15 @@ def study_record(study: Study) -> Json:
 
 
 def feedback_record(
-    request_id: str, score: float, labels: Mapping[str, str], experiment: str | None, arm: str
+    request_id: str, command: GiveFeedback, experiment: str | None, arm: str
 ) -> Json:
     """What somebody thought of an answer; of an arm's, if ``experiment`` is one's name."""
     return {
         "object": "feedback",
         "request_id": request_id,
-        "score": score,
-        "labels": dict(labels),
+        "score": command.score,
+        "preferred_over": command.preferred_over,
+        "labels": dict(command.labels),
         "experiment": experiment,
         "arm": arm if experiment is not None else None,
     }

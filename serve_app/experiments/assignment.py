@@ -78,6 +78,11 @@ class Assignment:
                 best, soonest = arm, time
         return best
 
+    def shadowed(self, assigned: Assigned | None, request: str) -> list[Assigned]:
+        """The shadow arms that get a copy of this request of a unit's, by the request's id."""
+        unit = assigned.unit if assigned else ""
+        return [Assigned(self.experiment, arm, unit) for arm in self.shadows(request)]
+
     def shadows(self, request: str) -> list[Arm]:
         """The shadow arms that get a copy of this request, by its id."""
         told = request.encode("utf-8", "surrogatepass")

@@ -30,7 +30,7 @@ from serve_app.gateway.routes import (
     usage,
     vllm_lora,
 )
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 
 LOGGER = logging.getLogger("ray.serve")
 ROUTES = (

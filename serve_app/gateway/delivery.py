@@ -9,7 +9,7 @@ from serve_app.gateway.exchange import Exchange
 from serve_app.routing.messages import Reply
 from serve_app.routing.placements import Placements
 from serve_app.settings import GatewaySettings
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.snapshot import Target
 
 

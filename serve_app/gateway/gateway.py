@@ -26,12 +26,13 @@ from serve_app.gateway.meter import Meter
 from serve_app.gateway.reading import read
 from serve_app.gateway.reckoner import Reckoner
 from serve_app.gateway.registry import Registry
+from serve_app.gateway.shadows import Shadows
 from serve_app.gateway.turnstile import Turnstile
 from serve_app.routing.messages import GENERATING, Call, News, Operation
 from serve_app.routing.placements import Placements
 from serve_app.routing.policy import Tuning
 from serve_app.settings import GatewaySettings
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.snapshot import Identity, Snapshot, Target
 from serve_app.tenancy.tenant import Tenant
 
@@ -70,6 +71,9 @@ class Gateway:
         self._reckoner = Reckoner()
         self._limiter = Limiter(self.id, registry.share, metrics)
         self._turnstile = Turnstile(self._buses.fleet, settings, metrics)
+        self._shadows = Shadows(
+            self._buses.fleet, settings, metrics, self._exchange, self.meter.note
+        )
         self._caps = lru_cache(_CAPS)(partial(narrowed, settings))
         self._handle: Callable[[str], DeploymentHandle] = lru_cache(_HANDLES)(
             lambda key: replicas.options(multiplexed_model_id=key or "base")
@@ -83,6 +87,7 @@ class Gateway:
     async def close(self) -> None:
         """Let go of control and of the replicas."""
         await self._limiter.close()
+        await self._shadows.close()
         await self.meter.close()
         await self.registry.close()
         await self._buses.hang_up()
@@ -171,10 +176,9 @@ class Gateway:
         self._reckoner.reckon(asked, call)
         await self._limiter.admit(asked)
         await self._turnstile.enter(asked, call)
-        exchange = Exchange(
-            call, self._buses, self._handle, self._deadline(), self._settings.max_buffer_bytes
-        )
-        return await self._delivery.respond(asked, target, exchange, stream=stream)
+        if isinstance(found, Assignment) and operation in GENERATING:
+            self._shadow(asked, found, call, body)
+        return await self._delivery.respond(asked, target, self._exchange(call), stream=stream)
 
     def _find(self, tenant: Tenant, model: str | None) -> Target | Assignment:
         found = self.registry.trials.find(tenant, model, self.known.base)
@@ -192,7 +196,17 @@ class Gateway:
             assigned = assignment.uncounted()
             target = self.known.resolve(asked.tenant, assigned.arm.model)
         asked.access.assigned = assigned
+        self._metrics.assigned(assigned.experiment.name, assigned.arm.name)
         return target
+
+    def _shadow(self, asked: Asked, assignment: Assignment, call: Call, body: govern.Body) -> None:
+        """Send copies to the shadow arms that are to have this request."""
+        for assigned in assignment.shadowed(asked.access.assigned, call.request_id):
+            try:
+                target = self.known.resolve(asked.tenant, assigned.arm.model)
+            except ModelNotFound:
+                continue
+            self._shadows.copy(asked, call, body, assigned, target)
 
     def _prefetch(self, asked: Asked, model: str) -> None:
         """The rest of the body is still to come: its adapter may be loaded meanwhile."""
@@ -205,8 +219,10 @@ class Gateway:
             if asked.prefetched_by is not None:
                 self._buses.fetch(target.version, asked.prefetched_by)
 
-    def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._settings.request_timeout_s
+    def _exchange(self, call: Call) -> Exchange:
+        settings = self._settings
+        deadline = asyncio.get_running_loop().time() + settings.request_timeout_s
+        return Exchange(call, self._buses, self._handle, deadline, settings.max_buffer_bytes)
 
     def _call(
         self, asked: Asked, target: Target, operation: Operation, body: dict[str, Any]

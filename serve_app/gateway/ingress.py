@@ -8,7 +8,7 @@ from serve_app.gateway.app import create_app
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.registry import Registry
 from serve_app.settings import AppSettings
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 
 
 class Ingress:

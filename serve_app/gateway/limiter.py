@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.too_many import limited, standing
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.allot import BUDGETS, MEASURES, Report, Share, Shares, Subject, is_limited
 from serve_app.tenancy.limits import UNLIMITED, Limits
 from serve_app.tenancy.snapshot import Identity

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.telemetry import access_log
 from serve_app.telemetry.access_log import Access
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 UNLOGGED = frozenset({"/health", "/ready"})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from serve_app.gateway.spool import Spool, orphans
 from serve_app.telemetry.access_log import Access
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.usage import Batch, UsageRecord
 
 LOGGER = logging.getLogger("ray.serve")

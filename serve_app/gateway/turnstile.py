@@ -18,7 +18,7 @@ from serve_app.routing.fleet import Fleet
 from serve_app.routing.flow import Ticket
 from serve_app.routing.messages import GENERATING, Call
 from serve_app.settings import GatewaySettings
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 
 LOOK_S = 0.05
 """While somebody waits, seats are looked for so often: others' come free unheard."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 
 from serve_app.adapters.version import Version
+from serve_app.routing import seats
 from serve_app.routing.books import Booking, Books
 from serve_app.routing.heard import NO_NEWS, Heard, believable
 from serve_app.routing.homes import Homes
@@ -15,7 +16,7 @@ from serve_app.routing.messages import Call, News
 from serve_app.routing.newcomers import Newcomers, new_home
 from serve_app.routing.policy import TUNED, Choice, Rank, Tuning, explain, least_delay
 from serve_app.routing.relief import copy_to, is_hot, shed_after_s
-from serve_app.routing.seats import FULL, Seats, backed_up, fits, seats_of, slot_worth
+from serve_app.routing.seats import Seats
 from serve_app.routing.view import Costs, ReplicaView
 
 Copier = Callable[[Version, str], None]
@@ -161,22 +162,29 @@ class Fleet:
     def seats(self) -> Seats:
         """Places in the batches of living replicas; none while prompts are backed up everywhere."""
         with self._lock:
-            if backed_up(self._told_views()):
-                return FULL
+            if seats.backed_up(self._told_views()):
+                return seats.FULL
             if self._seats is None:
-                self._seats = seats_of((one.news for one in self._heard.values()), self._gateway)
+                self._seats = seats.seats_of(
+                    (one.news for one in self._heard.values()), self._gateway
+                )
             return self._seats
 
     def fits(self, adapter: str | None, below: bool) -> bool:
         """Whether a replica that would answer for ``adapter`` has a seat left."""
         with self._lock:
-            return fits(adapter, below, self._told_views())
+            return seats.fits(adapter, below, self._told_views())
+
+    def to_spare(self, version: str | None) -> bool:
+        """Whether there is room for what nobody waits for."""
+        with self._lock:
+            return seats.to_spare(version, list(self._told_views()))
 
     def slot_worth(self, call: Call) -> float:
         """How many requests the turn at a LoRA slot is worth that the call needs."""
         version = call.version.name if call.version else None
         with self._lock:
-            return slot_worth(version, self._told_views())
+            return seats.slot_worth(version, self._told_views())
 
     def outstanding(self) -> int:
         """Calls of this gateway that are placed and not over."""
@@ -196,10 +204,7 @@ class Fleet:
     def full(self, limit_per_replica: int) -> bool:
         """Whether every living replica has at least ``limit_per_replica`` requests."""
         with self._lock:
-            living = (view for view in self._told_views() if view.alive)
-            if any(view.outstanding < limit_per_replica for view in living):
-                return False
-            return any(view.alive for view in self._told_views())
+            return seats.full(limit_per_replica, self._told_views())
 
     def _told_views(self) -> Iterator[ReplicaView]:
         """One after another, for most who ask need but the first."""

@@ -1,6 +1,6 @@
 """What tenants share: seats in the engines' batches, and turns at LoRA slots. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from serve_app.routing.messages import News
@@ -69,6 +69,14 @@ def backed_up(replicas: Iterable[ReplicaView]) -> bool:
     return all(view.prompts_s > PROMPTS_S for view in replicas if view.alive)
 
 
+def to_spare(adapter: str | None, replicas: Collection[ReplicaView]) -> bool:
+    """Whether what nobody waits for takes nothing from anybody: living replicas have half of their
+    seats free, no prompts wait for long, and ``adapter`` needs no turn at a slot."""
+    alive = [view for view in replicas if view.alive]
+    taken, capacity = sum(v.outstanding for v in alive), sum(v.capacity for v in alive)
+    return 2 * taken < capacity and not backed_up(alive) and not slot_worth(adapter, alive)
+
+
 def fits(adapter: str | None, below: bool, replicas: Iterable[ReplicaView]) -> bool:
     """Whether a replica that knows ``adapter`` has a seat left; any, if none knows it.
 
@@ -102,6 +110,16 @@ def seats_of(news: Iterable[News], gateway: str) -> Seats:
         taken=sum(requests for _, requests in flights),
         gateways=1 + len({other for other, _ in flights}),
     )
+
+
+def full(limit: int, replicas: Iterable[ReplicaView]) -> bool:
+    """Whether there are living replicas, and every one has at least ``limit`` requests."""
+    living = False
+    for view in replicas:
+        if view.alive and view.outstanding < limit:
+            return False
+        living = living or view.alive
+    return living
 
 
 def slot_worth(adapter: str | None, replicas: Iterable[ReplicaView]) -> float:

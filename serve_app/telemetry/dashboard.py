@@ -122,6 +122,20 @@ PANELS = (
         {"useful: {{useful}}": _rate("serve_app_prefetches_total", "useful")},
     ),
     Panel(
+        "Requests by experiment and arm",
+        "reqps",
+        {"{{experiment}} {{arm}}": _rate("serve_app_arm_requests_total", "experiment", "arm")},
+    ),
+    Panel(
+        "Copies for shadow arms, by what became of them",
+        "reqps",
+        {
+            "{{experiment}} {{outcome}}": _rate(
+                "serve_app_shadow_copies_total", "experiment", "outcome"
+            )
+        },
+    ),
+    Panel(
         "Replicas that answer, as each gateway sees it",
         "short",
         {"{{replica}}": _highest("serve_app_replicas_answering")},

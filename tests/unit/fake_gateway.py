@@ -17,7 +17,7 @@ from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.registry import Registry
 from serve_app.routing.policy import Delay
 from serve_app.settings import GatewaySettings
-from serve_app.telemetry.metrics import GatewayMetrics
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.keys import Key, Keyring, Scope, cache_salt, fingerprint
 from serve_app.tenancy.roll import Roll
 from serve_app.tenancy.snapshot import Snapshot

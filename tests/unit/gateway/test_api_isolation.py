@@ -42,8 +42,8 @@ class Walk:
         answer = await self.site.ask("POST", "/v1/experiments", json=trial)
         assert answer.status_code == 201, answer.text
         for model in ("zebra-adapter", "zebra-trial"):
-            body = {"model": model, "messages": []}
-            answer = await self.site.ask("POST", "/v1/chat/completions", theirs["key"], body)
+            asked = {"model": model, "messages": []}
+            answer = await self.site.ask("POST", "/v1/chat/completions", theirs["key"], asked)
             assert answer.status_code == 200, "names are right: they mean something to their tenant"
         assert answer.headers["x-serve-arm"] in ("zebra-arm", "other")
         for scope in SCOPES:

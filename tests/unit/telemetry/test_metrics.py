@@ -3,14 +3,9 @@ from typing import Any
 import pytest
 
 from serve_app.routing.policy import Delay
-from serve_app.telemetry import metrics
-from serve_app.telemetry.metrics import (
-    MAX_TENANT_LABELS,
-    Bounded,
-    ControlMetrics,
-    GatewayMetrics,
-    ReplicaMetrics,
-)
+from serve_app.telemetry import gateway_metrics, metrics
+from serve_app.telemetry.gateway_metrics import MAX_LABELS, Bounded, GatewayMetrics
+from serve_app.telemetry.metrics import ControlMetrics, ReplicaMetrics
 
 
 class Recorder:
@@ -45,7 +40,8 @@ class Recorder:
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, dict[str, str]]]:
     Recorder.recorded = []
     for kind in ("Counter", "Gauge", "Histogram"):
-        monkeypatch.setattr(metrics, kind, Recorder)
+        for module in (gateway_metrics, metrics):
+            monkeypatch.setattr(module, kind, Recorder)
     return Recorder.recorded
 
 
@@ -56,10 +52,10 @@ def test_the_first_values_keep_their_name_and_all_later_ones_share_one() -> None
 
 def test_labels_stay_bounded_however_many_tenants_come(recorded: list[Any]) -> None:
     gateway = GatewayMetrics()
-    for number in range(MAX_TENANT_LABELS * 3):
+    for number in range(MAX_LABELS * 3):
         gateway.answered(f"tenant-{number}", "ok", 1, 1, 0, 0.1)
     labels = {tags["tenant"] for _, _, tags in recorded}
-    assert len(labels) == MAX_TENANT_LABELS + 1
+    assert len(labels) == MAX_LABELS + 1
     assert "other" in labels
 
 
@@ -159,6 +155,16 @@ def test_a_replica_tells_what_it_holds_and_sends(recorded: list[Any]) -> None:
     ]
 
 
+def test_arms_and_shadows_are_counted(recorded: list[Any]) -> None:
+    gateway = GatewayMetrics()
+    gateway.assigned("tone", "b")
+    gateway.shadowed("tone", "no_room")
+    assert recorded == [
+        ("serve_app_arm_requests_total", 1, {"experiment": "tone", "arm": "b"}),
+        ("serve_app_shadow_copies_total", 1, {"experiment": "tone", "outcome": "no_room"}),
+    ]
+
+
 def test_ray_takes_every_metric_as_it_is_declared() -> None:
     gateway, replica = GatewayMetrics(), ReplicaMetrics()
     gateway.answered("acme", "ok", 3, 2, 0, 0.5)
@@ -168,6 +174,8 @@ def test_ray_takes_every_metric_as_it_is_declared() -> None:
     gateway.copied()
     gateway.prefetched(True)
     gateway.replicas(2)
+    gateway.assigned("tone", "b")
+    gateway.shadowed("tone", "ok")
     replica.loaded(0.5, 0.25, 0.125)
     replica.load_failed()
     replica.evicted("room")

@@ -1,0 +1,126 @@
+"""Copies of requests for shadow arms: sent when the fleet has room to spare, recorded, returned to
+nobody."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from serve_app.errors import ApiError
+from serve_app.experiments.assignment import Assigned
+from serve_app.gateway import govern
+from serve_app.gateway.asked import Asked
+from serve_app.gateway.exchange import Exchange
+from serve_app.routing.fleet import Fleet
+from serve_app.routing.messages import Call
+from serve_app.settings import GatewaySettings
+from serve_app.telemetry.access_log import Access
+from serve_app.telemetry.gateway_metrics import GatewayMetrics
+from serve_app.tenancy.snapshot import Target
+
+LOGGER = logging.getLogger("ray.serve")
+MOST = 32
+"""Copies under way at once; there is no room to spare for more."""
+STREAMING = ("stream", "stream_options")
+
+
+class Shadows:
+    """Used from one event loop.
+
+    Args:
+        exchange: carries a call.
+        note: takes down what is over.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        settings: GatewaySettings,
+        metrics: GatewayMetrics,
+        exchange: Callable[[Call], Exchange],
+        note: Callable[[Access], None],
+    ) -> None:
+        self._fleet = fleet
+        self._settings = settings
+        self._metrics = metrics
+        self._exchange = exchange
+        self._note = note
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def copy(
+        self, asked: Asked, call: Call, body: govern.Body, to: Assigned, model: Target
+    ) -> None:
+        """Send a copy of a request on its way to a shadow arm, if there is room to spare.
+
+        Args:
+            call: the request's own.
+            body: as it came.
+            model: what the arm answers with.
+        """
+        version = model.version
+        spare = self._fleet.to_spare(version.name if version else None)
+        if not spare or len(self._under_way) >= MOST:
+            self._metrics.shadowed(to.experiment.name, "no_room")
+            return
+        try:
+            governed = govern.govern(
+                {name: value for name, value in body.items() if name not in STREAMING},
+                self._settings,
+                adapter=version is not None,
+                cache_salt=call.body.get("cache_salt"),
+            )
+        except ApiError as error:
+            LOGGER.info("a shadow of %s cannot be asked this: %s", to.label, error)
+            return
+        task = asyncio.create_task(self._answer(asked, _copy_of(call, governed, model, to), to))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def close(self) -> None:
+        """Let go of what is under way."""
+        for task in list(self._under_way):
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _answer(self, asked: Asked, call: Call, to: Assigned) -> None:
+        access = Access(
+            call.request_id,
+            asked.access.path,
+            status=499,
+            tenant=asked.access.tenant,
+            key=asked.access.key,
+            operation=call.operation.value,
+            adapter=call.version.name if call.version else None,
+            version=call.version.number if call.version else None,
+            assigned=to,
+        )
+        began = time.monotonic()
+        exchange = self._exchange(call)
+        exchange.open()
+        try:
+            reply = await exchange.whole()
+            access.status = reply.status
+        except ApiError as error:
+            access.status, access.error = error.status, error.code
+        finally:
+            exchange.close()
+            usage = exchange.usage
+            access.duration_s = time.monotonic() - began
+            access.prompt_tokens, access.cached_tokens = usage.prompt_tokens, usage.cached_tokens
+            access.completion_tokens, access.finish = usage.completion_tokens, usage.finish
+            self._note(access)
+            self._metrics.shadowed(to.experiment.name, access.outcome)
+
+
+def _copy_of(call: Call, body: dict[str, Any], model: Target, to: Assigned) -> Call:
+    return replace(
+        call,
+        request_id=f"{call.request_id}.{to.arm.name}",
+        body=body,
+        version=model.version,
+        choice=None,
+        over=False,
+    )
