@@ -165,9 +165,8 @@ class Fleet:
             if seats.backed_up(self._told_views()):
                 return seats.FULL
             if self._seats is None:
-                self._seats = seats.seats_of(
-                    (one.news for one in self._heard.values()), self._gateway
-                )
+                news = (one.news for one in self._heard.values())
+                self._seats = seats.seats_of(news, self._gateway)
             return self._seats
 
     def fits(self, adapter: str | None, below: bool) -> bool:

@@ -17,8 +17,8 @@ class Panel:
     queries: dict[str, str]
 
 
-def _rate(metric: str, label: str) -> str:
-    return f"sum by ({label}) (rate(ray_{metric}[1m]))"
+def _rate(metric: str, labels: str) -> str:
+    return f"sum by ({labels}) (rate(ray_{metric}[1m]))"
 
 
 def _total_rate(metric: str) -> str:
@@ -124,14 +124,14 @@ PANELS = (
     Panel(
         "Requests by experiment and arm",
         "reqps",
-        {"{{experiment}} {{arm}}": _rate("serve_app_arm_requests_total", "experiment", "arm")},
+        {"{{experiment}} {{arm}}": _rate("serve_app_arm_requests_total", "experiment, arm")},
     ),
     Panel(
         "Copies for shadow arms, by what became of them",
         "reqps",
         {
             "{{experiment}} {{outcome}}": _rate(
-                "serve_app_shadow_copies_total", "experiment", "outcome"
+                "serve_app_shadow_copies_total", "experiment, outcome"
             )
         },
     ),

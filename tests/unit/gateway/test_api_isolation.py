@@ -42,7 +42,7 @@ class Walk:
         answer = await self.site.ask("POST", "/v1/experiments", json=trial)
         assert answer.status_code == 201, answer.text
         for model in ("zebra-adapter", "zebra-trial"):
-            asked = {"model": model, "messages": []}
+            asked: Any = {"model": model, "messages": []}
             answer = await self.site.ask("POST", "/v1/chat/completions", theirs["key"], asked)
             assert answer.status_code == 200, "names are right: they mean something to their tenant"
         assert answer.headers["x-serve-arm"] in ("zebra-arm", "other")
