@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from serve_app.errors import ApiError
@@ -15,6 +16,7 @@ from serve_app.gateway.asked import Asked
 from serve_app.gateway.exchange import Exchange
 from serve_app.routing.fleet import Fleet
 from serve_app.routing.messages import Call
+from serve_app.routing.seats import to_spare
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
 from serve_app.telemetry.gateway_metrics import GatewayMetrics
@@ -60,7 +62,7 @@ class Shadows:
             model: what the arm answers with.
         """
         version = model.version
-        spare = self._fleet.to_spare(version.name if version else None)
+        spare = self._fleet.is_(partial(to_spare, version.name if version else None))
         if not spare or len(self._under_way) >= MOST:
             self._metrics.shadowed(to.experiment.name, "no_room")
             return

@@ -9,6 +9,7 @@ at every gateway it comes to, and one that comes to fewer than others do has les
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from math import ceil
 
 from serve_app.errors import Overloaded
@@ -17,6 +18,7 @@ from serve_app.routing.fair import FairQueue
 from serve_app.routing.fleet import Fleet
 from serve_app.routing.flow import Ticket
 from serve_app.routing.messages import GENERATING, Call
+from serve_app.routing.seats import full
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.gateway_metrics import GatewayMetrics
 
@@ -73,7 +75,7 @@ class Turnstile:
         fleet = self._fleet
         if not fleet.answering():
             raise Overloaded("No replica is ready; try again.", retry_after_s=2)
-        if fleet.full(self._settings.max_outstanding_per_replica):
+        if fleet.is_(partial(full, self._settings.max_outstanding_per_replica)):
             raise Overloaded("Every replica is busy; try again.", retry_after_s=1)
         after_s = fleet.shed_after_s(call)
         if after_s is not None:

@@ -174,11 +174,6 @@ class Fleet:
         with self._lock:
             return seats.fits(adapter, below, self._told_views())
 
-    def to_spare(self, version: str | None) -> bool:
-        """Whether there is room for what nobody waits for."""
-        with self._lock:
-            return seats.to_spare(version, list(self._told_views()))
-
     def slot_worth(self, call: Call) -> float:
         """How many requests the turn at a LoRA slot is worth that the call needs."""
         version = call.version.name if call.version else None
@@ -200,10 +195,10 @@ class Fleet:
             heard = {id_: self._heard.get(id_) for id_ in sorted(self._running)}
         return {id_: one.news if one else NO_NEWS for id_, one in heard.items()}
 
-    def full(self, limit_per_replica: int) -> bool:
-        """Whether every living replica has at least ``limit_per_replica`` requests."""
+    def is_(self, so: Callable[[Iterator[ReplicaView]], bool]) -> bool:
+        """Whether something holds of the replicas as they have told, such as ``seats.full``."""
         with self._lock:
-            return seats.full(limit_per_replica, self._told_views())
+            return so(self._told_views())
 
     def _told_views(self) -> Iterator[ReplicaView]:
         """One after another, for most who ask need but the first."""

@@ -1,6 +1,6 @@
 """What tenants share: seats in the engines' batches, and turns at LoRA slots. Pure."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from serve_app.routing.messages import News
@@ -69,7 +69,7 @@ def backed_up(replicas: Iterable[ReplicaView]) -> bool:
     return all(view.prompts_s > PROMPTS_S for view in replicas if view.alive)
 
 
-def to_spare(adapter: str | None, replicas: Collection[ReplicaView]) -> bool:
+def to_spare(adapter: str | None, replicas: Iterable[ReplicaView]) -> bool:
     """Whether what nobody waits for takes nothing from anybody: living replicas have half of their
     seats free, no prompts wait for long, and ``adapter`` needs no turn at a slot."""
     alive = [view for view in replicas if view.alive]

@@ -78,6 +78,8 @@ class RecordedMetrics(GatewayMetrics):
         relief: refusals, copies and early fetches, in order.
         records: of usage, that control has.
         limited_by: what each refusal by a limit was of.
+        arms: the arm of each request that had one.
+        shadows: what became of each copy for a shadow.
     """
 
     def __init__(self) -> None:
@@ -88,6 +90,8 @@ class RecordedMetrics(GatewayMetrics):
         self.waits_now = 0
         self.records = 0
         self.limited_by: list[tuple[str, str]] = []
+        self.arms: list[str] = []
+        self.shadows: list[str] = []
 
     def answered(
         self,
@@ -99,6 +103,12 @@ class RecordedMetrics(GatewayMetrics):
         first_byte_s: float | None = None,
     ) -> None:
         self.requests.append((tenant, outcome, prompt_tokens, completion_tokens, first_byte_s))
+
+    def assigned(self, experiment: str, arm: str) -> None:
+        self.arms.append(f"{experiment}/{arm}")
+
+    def shadowed(self, experiment: str, outcome: str) -> None:
+        self.shadows.append(outcome)
 
     def placed(self, reason: str) -> None:
         self.placements.append(reason)

@@ -139,6 +139,10 @@ class FakeReplicas:
         usage = {call.number: used} if used else {}
         self.buses[replica].traffic.put_nowait(BusMessage(frames, None, usage))
 
+    def send_news(self, replica: str) -> None:
+        """The replica tells ``news`` over its bus."""
+        self.buses[replica].traffic.put_nowait(BusMessage([], self.news))
+
     def lose(self, replica: str) -> None:
         """The replica's bus breaks."""
         self.buses[replica].traffic.put_nowait(ConnectionError("gone"))

@@ -1,3 +1,4 @@
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve_app.routing import seats
 from serve_app.routing.fleet import Fleet
 from serve_app.routing.messages import Call
 from serve_app.routing.policy import Reason
@@ -166,11 +168,11 @@ def test_a_fleet_is_full_when_every_living_replica_is(calls: int, limit: int, fu
     fleet = _fleet(R1, R2, "dead", dead=news_of(alive=False))
     for _ in range(calls):
         fleet.place(a_call(), BOTH)
-    assert fleet.full(limit) is full
+    assert fleet.is_(partial(seats.full, limit)) is full
 
 
 def test_a_fleet_nobody_heard_of_is_not_full() -> None:
-    assert not _fleet().full(0)
+    assert not _fleet().is_(partial(seats.full, 0))
 
 
 replicas = st.sampled_from(["r1", "r2", "r3"])
@@ -205,14 +207,16 @@ def test_whatever_happens_books_end_at_zero_and_never_fall_below(
     for event in events:
         _take(fleet, calls, event)
         assert 0 <= fleet.outstanding() <= len(calls)
-        assert fleet.full(0) or not fleet.answering(), "a replica has less than no request"
+        assert fleet.is_(partial(seats.full, 0)) or not fleet.answering(), (
+            "a replica has less than no request"
+        )
     for call in calls:
         fleet.release(call, served=False)
     assert fleet.outstanding() == 0
     for replica in ("r1", "r2", "r3"):
         fleet.replicas_are(frozenset({replica}))
         fleet.heard(replica, news_of())
-        assert not fleet.full(1), f"{replica} still counts a request"
+        assert not fleet.is_(partial(seats.full, 1)), f"{replica} still counts a request"
 
 
 def test_calls_placed_from_many_threads_are_all_counted() -> None:
@@ -231,4 +235,4 @@ def test_calls_placed_from_many_threads_are_all_counted() -> None:
     for thread in threads:
         thread.join()
     assert fleet.outstanding() == 0
-    assert not fleet.full(1)
+    assert not fleet.is_(partial(seats.full, 1))

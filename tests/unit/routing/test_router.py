@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ray.serve._private.common import (
 from ray.serve._private.request_router.common import PendingRequest
 from ray.serve._private.test_utils import FakeRunningReplica
 
+from serve_app.routing import seats
 from serve_app.routing.fleet import Fleet
 from serve_app.routing.messages import Call, Subscription
 from serve_app.routing.router import CallRouter
@@ -158,7 +160,7 @@ async def test_calls_of_one_adapter_that_swap_replicas_keep_the_books_right(serv
     for call in calls:
         serve.fleet.release(call, served=True)
     assert serve.fleet.outstanding() == 0
-    assert not serve.fleet.full(1)
+    assert not serve.fleet.is_(partial(seats.full, 1))
 
 
 async def test_a_replica_that_is_found_dead_is_passed_over_and_forgotten(serve: Serve) -> None:
