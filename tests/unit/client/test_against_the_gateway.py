@@ -8,10 +8,11 @@ import openai
 import orjson
 import pytest
 
-from serve_app.client import AsyncLoraClient
+from serve_app.client import Arm, AsyncLoraClient
 from serve_app.gateway.answers import DONE
 from serve_app.routing.messages import Call, Reply, Usage
 from tests.unit.client.wire import chunks
+from tests.unit.fakes import until
 from tests.unit.real_control import ACME_KEY, ADMIN_KEY, RealSite, a_real_site
 
 
@@ -88,3 +89,31 @@ async def _up(_call: Call, _replica: str) -> Reply:
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
     }
     return Reply(200, orjson.dumps(body), Usage(3, 2))
+
+
+async def test_an_experiment_from_its_first_request_to_its_end(site: RealSite) -> None:
+    site.replicas.answer = _up
+    await site.bench.register("finance", "/b", owner="acme")
+    admin, acme = client_of(site), client_of(site, ACME_KEY)
+    arms = [Arm("a", "finance@v1"), Arm("b", "finance"), Arm("dark", "finance", shadow=0.5)]
+    made = await admin.experiments.create("tone", arms, owner="acme", matters=0.1)
+    assert (made.state, made.matters, made.arms[2].shadow) == ("draft", 0.1, 0.5)
+    assert (await admin.experiments.start("tone")).state == "running"
+    answer = await acme.chat("tone", "hello", user="ann")
+    assert (answer.experiment, answer.arm in ("a", "b")) == ("tone", True)
+    await until(lambda: site.metrics.records)
+    told = await acme.feedback(answer.request_id or "", 1, labels={"by": "ann"})
+    assert (told.score, told.arm, dict(told.labels)) == (1, answer.arm, {"by": "ann"})
+    with pytest.raises(openai.ConflictError, match="No arm of `tone` is better"):
+        await admin.experiments.promote("tone")
+    assert (await admin.experiments.set_weights("tone", {"b": 3})).arms[1].share == 0.75
+    assert (await admin.experiments.ramp("tone", "b", 0.5)).arms[1].share == 0.5
+    results = await acme.experiments.results("tone")
+    assert sum(arm.figures["score"].count for arm in results.arms) == 1
+    assert [verdict.finding for verdict in results.verdicts] == ["too_early", "too_early"]
+    assert (await admin.experiments.promote("tone", "b", alias="finance-live")).winner == "b"
+    assert dict((await acme.lora("finance")).aliases) == {"finance-live": 2}
+    assert [one.id async for one in acme.experiments.list()] == ["tone"]
+    assert (await admin.experiments.delete("tone")).id == "tone"
+    with pytest.raises(openai.NotFoundError):
+        await acme.experiments.get("tone")
