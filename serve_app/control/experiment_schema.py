@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
+    Index,
     Integer,
     PrimaryKeyConstraint,
     String,
@@ -14,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-from serve_app.control.schema import METADATA
+from serve_app.control.schema import COUNTER, METADATA
 
 COUNTS = ("requests", "errors", "first_tokens", "answers", "scores")
 TOTALS = ("first_token_s", "tokens_per_s", "completion_tokens", "score")
@@ -64,11 +65,24 @@ finishes = Table(
     PrimaryKeyConstraint("salt", "arm", "finish"),
 )
 
+answers = Table(
+    "experiment_answers",
+    METADATA,
+    Column("id", COUNTER, primary_key=True),
+    Column("salt", String(32), nullable=False),
+    Column("arm", String(63), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("answer", Text, nullable=False),
+    Index("answers_by_arm", "salt", "arm", "id"),
+)
+"""What shadow arms answered."""
+
 feedback = Table(
     "feedback",
     METADATA,
     Column("tenant", String(63), nullable=False),
-    Column("request_id", String(64), nullable=False),
+    Column("request_id", String(128), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("score", Float, nullable=False),
     Column("labels", JSON, nullable=False),

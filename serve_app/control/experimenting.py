@@ -26,7 +26,7 @@ from serve_app.control.studies import (
     version_of,
 )
 from serve_app.control.study import Study
-from serve_app.control.study_records import feedback_record, study_record
+from serve_app.control.study_records import answer_record, feedback_record, study_record
 from serve_app.control.tenant_records import deleted_record
 from serve_app.control.times import Times
 from serve_app.errors import Conflict, InvalidRequest, ModelNotFound, NotFound
@@ -35,6 +35,7 @@ from serve_app.experiments.commands import (
     Delete,
     ExperimentCommand,
     GiveFeedback,
+    ListAnswers,
     ListExperiments,
     Promote,
     ShowExperiment,
@@ -79,6 +80,8 @@ class Experimenting:
             case ShowResults():
                 found = await self._results(seen_study(actor, book, command.name))
                 return Answer(200, found.record(self._now()), book.revision)
+            case ListAnswers():
+                return await self._answers(command)
             case Create():
                 revision = await self._ledger.write(self._created(command))
                 return self._told(revision, command.name, command, status=201)
@@ -132,6 +135,13 @@ class Experimenting:
             return created(command, book, self._rules, tenant, salt, self._now())
 
         return decide
+
+    async def _answers(self, command: ListAnswers) -> Answer:
+        study = managed_study(command.actor, self._ledger.book, command.name)
+        rows = await self._observations.answers(
+            study.experiment.salt, command.arm, command.limit + 1, command.after
+        )
+        return Answer(200, page(map(answer_record, rows), command.limit))
 
     async def _promote(self, command: Promote) -> Answer:
         study = managed_study(command.actor, self._ledger.book, command.name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Any
 
 from serve_app.tenancy.usage import UsageRecord
 
@@ -65,16 +66,18 @@ class Observed:
         sums: in the order in which units met arms first.
         epochs: of those first meetings.
         finishes: requests, by why they ended.
+        answers: of shadows: rows of the table ``experiment_answers``.
     """
 
     sums: dict[UnitArm, Sums]
     epochs: dict[UnitArm, int]
     finishes: dict[Finish, int]
+    answers: list[dict[str, Any]]
 
 
 def observed(records: Iterable[UsageRecord]) -> Observed:
     """Of the records that are to be counted."""
-    found = Observed({}, {}, {})
+    found = Observed({}, {}, {}, [])
     for record in records:
         if not (record.experiment and record.unit):
             continue
@@ -82,6 +85,16 @@ def observed(records: Iterable[UsageRecord]) -> Observed:
         place = record.experiment, record.unit, arm
         found.sums.setdefault(place, Sums()).add(record)
         found.epochs.setdefault(place, record.epoch)
+        if record.answer:
+            found.answers.append(
+                {
+                    "salt": record.experiment,
+                    "arm": arm,
+                    "request_id": record.request_id.removesuffix(f".{arm}"),
+                    "at": record.at,
+                    "answer": record.answer,
+                }
+            )
         if record.finish:
             finish = record.experiment, arm, record.finish
             found.finishes[finish] = found.finishes.get(finish, 0) + 1

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Table, and_, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import Table, and_, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serve_app.control import schema, usage_schema
-from serve_app.control.experiment_schema import experiments, feedback, finishes, units
+from serve_app.control.experiment_schema import answers, experiments, feedback, finishes, units
 from serve_app.control.loading import rows_of
 from serve_app.control.observed import (
     METRICS,
@@ -23,6 +23,8 @@ from serve_app.control.observed import (
 from serve_app.control.store import Store
 from serve_app.tenancy.usage import UsageRecord
 
+KEPT = 1000
+"""Answers kept of each shadow arm."""
 CHUNK = 500
 """Units looked up in one query, rows deleted in one transaction, at most."""
 
@@ -50,6 +52,9 @@ async def observe(connection: AsyncConnection, records: Iterable[UsageRecord]) -
     for (salt, arm, finish), count in found.finishes.items():
         if salt in there:
             await _finished(connection, {"salt": salt, "arm": arm, "finish": finish}, count)
+    kept = [answer for answer in found.answers if answer["salt"] in there]
+    if kept:
+        await connection.execute(insert(answers), kept)
 
 
 class Observations:
@@ -103,6 +108,22 @@ class Observations:
         async with self._store.reading() as connection:
             return await rows_of(connection, select(finishes).where(finishes.c.salt == salt))
 
+    async def answers(
+        self, salt: str, arm: str | None, limit: int, after: int | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """What shadow arms answered, newest first; only that which is older than ``after``.
+
+        Raises:
+            RegistryUnavailable: the database does not answer.
+        """
+        query = select(answers).where(answers.c.salt == salt)
+        if arm is not None:
+            query = query.where(answers.c.arm == arm)
+        if after is not None:
+            query = query.where(answers.c.id < after)
+        async with self._store.reading() as connection:
+            return await rows_of(connection, query.order_by(answers.c.id.desc()).limit(limit))
+
     async def answered(self, tenant: str, ids: Sequence[str]) -> Answered | None:
         """The latest request of a tenant's that has one of these ids.
 
@@ -152,6 +173,9 @@ class Observations:
         there = select(experiments.c.salt)
         async with self._store.transaction() as connection:
             await connection.execute(delete(feedback).where(feedback.c.at < before))
+            old = or_(answers.c.at < before, answers.c.salt.not_in(there))
+            await _delete_some(connection, answers, old)
+            await _delete_surplus(connection)
             await connection.execute(delete(finishes).where(finishes.c.salt.not_in(there)))
             await _delete_some(connection, units, units.c.salt.not_in(there))
 
@@ -160,6 +184,17 @@ async def _delete_some(connection: AsyncConnection, table: Table, which: Any) ->
     key = tuple_(*table.primary_key.columns)
     some = select(*table.primary_key.columns).where(which).limit(CHUNK)
     await connection.execute(delete(table).where(key.in_(some)))
+
+
+async def _delete_surplus(connection: AsyncConnection) -> None:
+    """Answers of each arm beyond the last ``KEPT``."""
+    by = answers.c.salt, answers.c.arm
+    crowded = select(*by).group_by(*by).having(func.count() > KEPT)
+    for row in await rows_of(connection, crowded):
+        mine = answers.c.salt == row["salt"], answers.c.arm == row["arm"]
+        last = select(answers.c.id).where(*mine).order_by(answers.c.id.desc()).offset(KEPT).limit(1)
+        newest = (await connection.execute(last)).scalar_one()
+        await connection.execute(delete(answers).where(*mine, answers.c.id <= newest))
 
 
 async def _met(connection: AsyncConnection, places: list[UnitArm]) -> dict[UnitArm, int]:

@@ -1,5 +1,6 @@
 """Experiments and feedback as JSON objects. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from serve_app.control.study import Study
@@ -36,6 +37,12 @@ def study_record(study: Study) -> Json:
         "started": study.started,
         "ended": study.ended,
     }
+
+
+def answer_record(row: Mapping[str, Any]) -> Json:
+    """What a shadow arm answered to a copy of a request."""
+    told = ("arm", "request_id", "at", "answer")
+    return {"id": row["id"], "object": "experiment.answer", **{name: row[name] for name in told}}
 
 
 def feedback_record(

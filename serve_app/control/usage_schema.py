@@ -25,7 +25,7 @@ requests = Table(
     "usage",
     METADATA,
     Column("id", COUNTER, primary_key=True),
-    Column("request_id", String(64), nullable=False),
+    Column("request_id", String(128), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("operation", String(32), nullable=False),
     *_who(key=False),

@@ -1,7 +1,6 @@
 """The database of what requests have used. Batches are applied once, however often they come."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, literal, literal_column, select, update
@@ -15,6 +14,7 @@ from serve_app.control.sums import DAY_S, HOUR_S, Place, summed
 from serve_app.control.usage_schema import SUMS, WHO, batches, hours, requests
 from serve_app.tenancy.usage import Batch, Interval, ShowUsage
 
+_REQUEST = tuple(column.name for column in requests.c if column.name != "id")
 CHUNK = 5000
 """Rows deleted in one transaction at most: others are to get at the database too."""
 
@@ -41,7 +41,8 @@ class UsageStore:
             row = {"gateway": batch.gateway, "number": batch.number, "at": now}
             await connection.execute(insert(batches), [row])
             if batch.records:
-                await connection.execute(insert(requests), [asdict(r) for r in batch.records])
+                rows = [{name: getattr(r, name) for name in _REQUEST} for r in batch.records]
+                await connection.execute(insert(requests), rows)
             await observe(connection, batch.records)
             for place, sums in summed(batch.records).items():
                 await _add(connection, place, sums)

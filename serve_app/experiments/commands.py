@@ -112,6 +112,21 @@ class ShowResults:
 
 
 @dataclass(frozen=True, slots=True)
+class ListAnswers:
+    """A page of what shadow arms, or one, answered, newest first.
+
+    Attributes:
+        after: the id of the last one seen.
+    """
+
+    actor: Actor
+    name: str
+    arm: str | None = None
+    limit: int = 100
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListExperiments:
     """A page of experiments by name, those after the name ``after``."""
 
@@ -141,5 +156,12 @@ Change = Start | Pause | Reweigh | Ramp | Stop
 """What changes an experiment by itself."""
 
 ExperimentCommand = (
-    Create | Change | Promote | Delete | ShowExperiment | ShowResults | ListExperiments
+    Create
+    | Change
+    | Promote
+    | Delete
+    | ShowExperiment
+    | ShowResults
+    | ListAnswers
+    | ListExperiments
 )

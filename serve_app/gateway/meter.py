@@ -19,6 +19,7 @@ LOGGER = logging.getLogger("ray.serve")
 WRITE_S = 0.25
 RETRY_S = 1.0
 CLIENT_GONE = 499
+MAX_FINISH = 32
 ORPHANS_S = 5.0
 ANSWER_S = 10.0
 MOST = 100_000
@@ -141,7 +142,8 @@ def usage_of(access: Access, at: int) -> UsageRecord:
         experiment=assigned.experiment.salt if assigned else "",
         unit=assigned.unit if assigned and counted else "",
         epoch=assigned.epoch if assigned else 0,
-        finish=access.finish,
+        finish=access.finish[:MAX_FINISH],
         streamed=access.streamed,
         failed=access.failed,
+        answer=access.answer,
     )

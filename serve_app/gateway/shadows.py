@@ -9,13 +9,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import orjson
+
 from serve_app.errors import ApiError
 from serve_app.experiments.assignment import Assigned
 from serve_app.gateway import govern
 from serve_app.gateway.asked import Asked
 from serve_app.gateway.exchange import Exchange
 from serve_app.routing.fleet import Fleet
-from serve_app.routing.messages import Call
+from serve_app.routing.messages import Call, Reply
 from serve_app.routing.seats import to_spare
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.access_log import Access
@@ -25,6 +27,8 @@ from serve_app.tenancy.snapshot import Target
 LOGGER = logging.getLogger("ray.serve")
 MOST = 32
 """Copies under way at once; there is no room to spare for more."""
+MAX_CHARS = 16_384
+"""Of an answer that is kept."""
 STREAMING = ("stream", "stream_options")
 
 
@@ -104,7 +108,7 @@ class Shadows:
         exchange.open()
         try:
             reply = await exchange.whole()
-            access.status = reply.status
+            access.status, access.answer = reply.status, text_of(reply)[:MAX_CHARS]
         except ApiError as error:
             access.status, access.error = error.status, error.code
         finally:
@@ -115,6 +119,17 @@ class Shadows:
             access.completion_tokens, access.finish = usage.completion_tokens, usage.finish
             self._note(access)
             self._metrics.shadowed(to.experiment.name, access.outcome)
+
+
+def text_of(reply: Reply) -> str:
+    """What the first choice of an answer says; empty if it is none."""
+    if reply.status != 200:
+        return ""
+    body = orjson.loads(reply.body)
+    for choice in body.get("choices", ()):
+        return str(choice.get("text") or choice.get("message", {}).get("content") or "")
+    parts = (part for item in body.get("output", ()) for part in item.get("content") or ())
+    return "".join(part.get("text") or "" for part in parts)
 
 
 def _copy_of(call: Call, body: dict[str, Any], model: Target, to: Assigned) -> Call:

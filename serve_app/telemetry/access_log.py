@@ -18,6 +18,7 @@ class Access:
     Attributes:
         finish: why the answer ended, in OpenAI's words.
         assigned: the arm it had of an experiment; of it, the log has the label alone.
+        answer: of a shadow; never in the log.
     """
 
     request_id: str
@@ -39,6 +40,7 @@ class Access:
     finish: str = ""
     streamed: bool = False
     assigned: Assigned | None = None
+    answer: str = ""
 
     @property
     def outcome(self) -> str:
@@ -53,7 +55,8 @@ class Access:
         return self.status >= 500 or (self.status == 200 and self.outcome not in _GOOD)
 
 
-_TOLD = tuple(field.name for field in fields(Access) if field.name != "assigned")
+_UNTOLD = ("assigned", "answer")
+_TOLD = tuple(field.name for field in fields(Access) if field.name not in _UNTOLD)
 
 
 def write(access: Access) -> None:

@@ -1,6 +1,6 @@
 """What requests have used: as it is recorded, and as it is asked for. Plain data.
 
-Never a prompt, an answer or a key.
+Never a prompt or a key, and no answer that anybody was given.
 """
 
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ class UsageRecord:
         finish: why the answer ended, in OpenAI's words.
         streamed: whether the answer came in pieces.
         failed: whether the answer failed, in whole or half-way, through no fault of the client.
+        answer: of a shadow, which nobody was given.
     """
 
     request_id: str
@@ -49,6 +50,7 @@ class UsageRecord:
     finish: str = ""
     streamed: bool = False
     failed: bool = False
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,18 @@ def test_the_registration_example_makes_an_adapter_its_tenant_can_use(app: Runni
     assert removed.status_code == 200
 
 
+def test_the_experiment_example_asks_judges_ramps_and_tells(app: RunningApp) -> None:
+    bin_ = Path(sys.executable).parent
+    printed = run("bash", "-c", f"set -e\nPATH={bin_}:$PATH\n{snippet('experiment', app)}")
+    assert "Too early" in printed
+    admin = {"Authorization": "Bearer sk-admin-demo"}
+    results = httpx.get(f"{app.url}/v1/experiments/dinner/results", headers=admin).json()
+    assert sum(arm["figures"]["score"]["count"] for arm in results["arms"]) == 1
+    assert [round(arm["share"], 6) for arm in results["arms"]] == [0.8, 0.2]
+    removed = httpx.delete(f"{app.url}/v1/experiments/dinner", headers=admin)
+    assert removed.status_code == 200
+
+
 def test_the_tenant_example_makes_a_customer_who_is_answered(app: RunningApp) -> None:
     bin_ = Path(sys.executable).parent
     printed = run("bash", "-c", f"PATH={bin_}:$PATH\n{snippet('tenant', app)}")

@@ -12,6 +12,7 @@ from serve_app.experiments.commands import (
     Create,
     Delete,
     Goal,
+    ListAnswers,
     ListExperiments,
     Pause,
     Promote,
@@ -25,6 +26,7 @@ from serve_app.experiments.commands import (
 from serve_app.experiments.experiment import MAX_ARMS, Arm
 from serve_app.gateway.routes.bodies import Body, LongText, Name
 from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
+from serve_app.gateway.routes.tenants import AskedName
 from serve_app.tenancy.keys import Scope
 
 router = APIRouter(
@@ -197,6 +199,18 @@ async def promote(
 async def results(experiment: ExperimentName, caller: TheCaller) -> Response:
     """What it shows so far, and how sure that is; one may look whenever one likes."""
     return await caller.does(ShowResults(caller.actor, experiment))
+
+
+@router.get("/{experiment}/answers", dependencies=MANAGING)
+async def answers(
+    experiment: ExperimentName,
+    caller: TheCaller,
+    arm: AskedName = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """What shadow arms answered to copies of requests, the newest first."""
+    return await caller.does(ListAnswers(caller.actor, experiment, arm, limit, after))
 
 
 @router.delete("/{experiment}", dependencies=MANAGING)

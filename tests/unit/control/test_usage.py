@@ -1,6 +1,7 @@
 """Usage, recorded once on real databases."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -114,6 +115,8 @@ async def test_old_usage_is_let_go_of(bench: Bench) -> None:
     assert [row["requests"] for row in await told(bench)] == [1]
 
 
+RUNS = count()
+"""A number for each example: all of them share a database."""
 BATCHES = st.lists(
     st.tuples(st.sampled_from(["g1", "g2"]), st.integers(1, 3)), min_size=1, max_size=12
 )
@@ -129,7 +132,7 @@ async def test_in_whatever_order_batches_come_sums_are_exact(
     bench = await make()
     try:
         before = sum(row["requests"] for row in await told(bench))
-        run = f"{id(deliveries)}"[-6:]
+        run = f"-{next(RUNS)}"
         for place, (gateway, number) in enumerate(deliveries):
             records = tuple(a_record(request_id=f"{gateway}-{n}") for n in range(number))
             await bench.control.record(Batch(gateway + run, number, records))

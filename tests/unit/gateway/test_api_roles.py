@@ -53,6 +53,7 @@ MAY = {
     "GET /v1/experiments": ADAPTERS_SEEN,
     "GET /v1/experiments/{experiment}": ADAPTERS_SEEN,
     "GET /v1/experiments/{experiment}/results": ADAPTERS_SEEN,
+    "GET /v1/experiments/{experiment}/answers": ADAPTERS_MANAGED,
     "POST /v1/experiments": ADAPTERS_MANAGED,
     "PATCH /v1/experiments/{experiment}": ADAPTERS_MANAGED,
     "DELETE /v1/experiments/{experiment}": ADAPTERS_MANAGED,

@@ -195,6 +195,9 @@ async def test_a_shadow_gets_copies_that_nobody_is_answered_with(site: RealSite)
     dark = told["arms"][2]
     assert (dark["requests"], dark["finish_reasons"]) == (len(copies), {"stop": len(copies)})
     assert not told["mismatch"]["alarm"]
+    kept = (await done(site, "GET", f"{TRIALS}/tone/answers?limit=5&arm=dark"))["data"]
+    assert [one["answer"] for one in kept] == ["aside"] * 5
+    assert {f"{one['request_id']}.dark" for one in kept} <= {call.request_id for call in copies}
 
 
 async def test_a_shadow_gets_nothing_while_the_fleet_has_no_room_to_spare(tmp_path: Path) -> None:
@@ -213,4 +216,5 @@ async def test_a_shadow_gets_nothing_while_the_fleet_has_no_room_to_spare(tmp_pa
 
 
 async def _whole(_call: Call, _replica: str) -> Reply:
-    return Reply(200, orjson.dumps({"object": "chat.completion"}), Usage(3, 2, 0, "stop"))
+    said = {"object": "chat.completion", "choices": [{"message": {"content": "aside"}}]}
+    return Reply(200, orjson.dumps(said), Usage(3, 2, 0, "stop"))

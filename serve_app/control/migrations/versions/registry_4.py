@@ -8,6 +8,7 @@ down_revision = "registry_3"
 branch_labels = None
 depends_on = None
 
+_COUNTER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _COUNTS = ("requests", "errors", "first_tokens", "answers", "scores")
 _TOTALS = ("first_token_s", "tokens_per_s", "completion_tokens", "score")
 
@@ -52,15 +53,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("salt", "arm", "finish"),
     )
     op.create_table(
+        "experiment_answers",
+        sa.Column("id", _COUNTER, primary_key=True),
+        sa.Column("salt", sa.String(32), nullable=False),
+        sa.Column("arm", sa.String(63), nullable=False),
+        sa.Column("request_id", sa.String(128), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("answer", sa.Text, nullable=False),
+    )
+    op.create_index("answers_by_arm", "experiment_answers", ["salt", "arm", "id"])
+    op.create_table(
         "feedback",
         sa.Column("tenant", sa.String(63), nullable=False),
-        sa.Column("request_id", sa.String(64), nullable=False),
+        sa.Column("request_id", sa.String(128), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("score", sa.Float, nullable=False),
         sa.Column("labels", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "request_id"),
     )
     with op.batch_alter_table("usage") as usage:
+        usage.alter_column("request_id", existing_type=sa.String(64), type_=sa.String(128))
         usage.alter_column("arm", existing_type=sa.String(63), type_=sa.String(127))
         for column in (
             sa.Column("experiment", sa.String(32), nullable=False, server_default=""),
