@@ -162,6 +162,29 @@ def show_results(
     raise typer.Exit(experiment_live.results(admin.Site(url, api_key, output), name, manner))
 
 
+@experiment.command("answers")
+def show_answers(
+    name: Name,
+    arm: Annotated[str | None, typer.Option(help="Of this shadow alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 20,
+    url: Url = URL,
+    api_key: ApiKey = "",
+    output: Form = Output.TEXT,
+) -> None:
+    """What shadow arms answered to copies of requests, the newest first."""
+    from itertools import islice
+
+    from serve_app.cli import admin, experiments, sdk
+
+    raise typer.Exit(
+        sdk.run(
+            admin.Site(url, api_key, output),
+            lambda client: experiments.page(islice(client.experiments.answers(name, arm), limit)),
+            experiments.as_answers,
+        )
+    )
+
+
 @experiment.command("promote")
 def promote_arm(
     name: Name,

@@ -7,7 +7,7 @@ from rich.console import Console
 from serve_app.cli import admin
 from serve_app.cli.admin import Json
 from serve_app.cli.arms import percent
-from serve_app.client import Experiment, ExperimentDeleted, Feedback
+from serve_app.client import Experiment, ExperimentDeleted, Feedback, ShadowAnswer
 from serve_app.client.printable import printable
 
 _COLUMNS = {
@@ -26,14 +26,15 @@ _ARMS = {
     "share": "share",
     "shadow": "shadow",
 }
+_ANSWERS = {"at": "at", "arm": "arm", "request_id": "copy of", "answer": "answer"}
 
 
-def told(record: Experiment | ExperimentDeleted | Feedback) -> Json:
+def told(record: Experiment | ExperimentDeleted | Feedback | ShadowAnswer) -> Json:
     """What the application told, all of it."""
     return record.model_dump(mode="json")
 
 
-def page(records: Iterable[Experiment]) -> Json:
+def page(records: Iterable[Experiment] | Iterable[ShadowAnswer]) -> Json:
     """A whole list."""
     return {"object": "list", "data": [told(one) for one in records]}
 
@@ -59,6 +60,11 @@ def as_record(console: Console, answer: Json) -> None:
         for arm in answer["arms"]
     ]
     admin.as_table("Arms", _ARMS)(console, {"data": rows})
+
+
+def as_answers(console: Console, answer: Json) -> None:
+    """Shows what shadows answered, a line each."""
+    admin.as_table("Answers of shadows", _ANSWERS)(console, answer)
 
 
 def as_feedback(console: Console, answer: Json) -> None:

@@ -19,6 +19,7 @@ from serve_app.client.experiment_records import (
     Feedback,
     Figure,
     Mismatch,
+    ShadowAnswer,
 )
 from serve_app.client.experiment_requests import Arm
 from serve_app.client.experiments import Experiments
@@ -56,6 +57,7 @@ __all__ = [
     "ModelJudge",
     "RegexMatch",
     "Reply",
+    "ShadowAnswer",
     "StreamMetrics",
     "TextStream",
     "TokenUsage",

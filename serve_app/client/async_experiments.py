@@ -7,7 +7,12 @@ from openai import AsyncOpenAI
 
 from serve_app.client import experiment_requests as requests
 from serve_app.client.asking import ask_async, every_async
-from serve_app.client.experiment_records import Experiment, ExperimentDeleted, ExperimentResults
+from serve_app.client.experiment_records import (
+    Experiment,
+    ExperimentDeleted,
+    ExperimentResults,
+    ShadowAnswer,
+)
 from serve_app.client.experiment_requests import Arms, Design
 
 
@@ -59,6 +64,10 @@ class AsyncExperiments:
     async def results(self, name: str) -> ExperimentResults:
         """What it shows by now; to look often does no harm."""
         return await ask_async(self._openai, requests.results(name))
+
+    def answers(self, name: str, arm: str | None = None) -> AsyncIterator[ShadowAnswer]:
+        """What its shadow arms, or that one, answered to copies of requests, the newest first."""
+        return every_async(self._openai, requests.answers(name, arm))
 
     async def delete(self, name: str) -> ExperimentDeleted:
         """Take it away, with what it has observed."""

@@ -62,6 +62,26 @@ class ExperimentDeleted(Record):
     object: Literal["experiment.deleted"]
 
 
+class ShadowAnswer(Record):
+    """What a shadow arm answered to a copy of a request, and nobody was given.
+
+    Attributes:
+        request_id: of the request that was copied.
+        at: unix seconds.
+    """
+
+    id: str
+    object: Literal["experiment.answer"]
+    arm: str
+    request_id: str
+    at: int
+    answer: str
+
+
+class ShadowAnswerPage(Page[ShadowAnswer]):
+    """Some answers, the newest first."""
+
+
 class Figure(Record):
     """What was observed of an arm; None where nothing was, or too little to tell.
 

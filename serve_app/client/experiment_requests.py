@@ -10,6 +10,8 @@ from serve_app.client.experiment_records import (
     ExperimentPage,
     ExperimentResults,
     Feedback,
+    ShadowAnswer,
+    ShadowAnswerPage,
 )
 from serve_app.client.records import Page
 from serve_app.client.request import Request, named, path
@@ -114,6 +116,12 @@ def promote(name: str, arm: str | None, alias: str | None) -> Request[Experiment
 def results(name: str) -> Request[ExperimentResults]:
     """What it shows."""
     return Request("get", path("experiments", name, "results"), ExperimentResults)
+
+
+def answers(name: str, arm: str | None) -> Request[Page[ShadowAnswer]]:
+    """What shadow arms answered."""
+    query = named(limit=PAGE, arm=arm)
+    return Request("get", path("experiments", name, "answers"), ShadowAnswerPage, query=query)
 
 
 def delete(name: str) -> Request[ExperimentDeleted]:

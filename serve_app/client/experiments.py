@@ -7,7 +7,12 @@ from openai import OpenAI
 
 from serve_app.client import experiment_requests as requests
 from serve_app.client.asking import ask, every
-from serve_app.client.experiment_records import Experiment, ExperimentDeleted, ExperimentResults
+from serve_app.client.experiment_records import (
+    Experiment,
+    ExperimentDeleted,
+    ExperimentResults,
+    ShadowAnswer,
+)
 from serve_app.client.experiment_requests import Arms, Design
 
 
@@ -78,6 +83,10 @@ class Experiments:
     def results(self, name: str) -> ExperimentResults:
         """What it shows by now; to look often does no harm."""
         return ask(self._openai, requests.results(name))
+
+    def answers(self, name: str, arm: str | None = None) -> Iterator[ShadowAnswer]:
+        """What its shadow arms, or that one, answered to copies of requests, the newest first."""
+        return every(self._openai, requests.answers(name, arm))
 
     def delete(self, name: str) -> ExperimentDeleted:
         """Take it away, with what it has observed."""

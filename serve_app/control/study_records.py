@@ -41,8 +41,8 @@ def study_record(study: Study) -> Json:
 
 def answer_record(row: Mapping[str, Any]) -> Json:
     """What a shadow arm answered to a copy of a request."""
-    told = ("arm", "request_id", "at", "answer")
-    return {"id": row["id"], "object": "experiment.answer", **{name: row[name] for name in told}}
+    told = {name: row[name] for name in ("arm", "request_id", "at", "answer")}
+    return {"id": str(row["id"]), "object": "experiment.answer", **told}
 
 
 def feedback_record(

@@ -8,7 +8,7 @@ import pytest
 
 from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, REFUSED, STOPPED, UNKNOWN_ANSWER
 from tests.unit.cli.talking import Run, runner
-from tests.unit.client.experiment_wire import DELETED, EXPERIMENT, FEEDBACK, RESULTS
+from tests.unit.client.experiment_wire import ANSWERS, DELETED, EXPERIMENT, FEEDBACK, RESULTS
 from tests.unit.client.wire import a_refusal, a_stream
 
 AT = "/v1/experiments/tone-test"
@@ -100,6 +100,14 @@ def test_a_list_is_a_table_for_people_and_json_for_programs(run: Run) -> None:
     )
     assert json.loads(program.stdout)["data"] == [EXPERIMENT, other]
     assert application.asked == [("GET", "/v1/experiments?limit=100", None)]
+
+
+def test_what_shadows_answered_is_a_table(run: Run) -> None:
+    words = ["experiment", "answers", "tone-test", "--arm", "dark"]
+    result, application = run(words, httpx.Response(200, json=ANSWERS))
+    assert application.asked == [("GET", f"{AT}/answers?limit=100&arm=dark", None)]
+    assert "up 4%" in result.stdout
+    assert "r-1" in result.stdout
 
 
 def test_one_is_removed_after_a_word(run: Run) -> None:

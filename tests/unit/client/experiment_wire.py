@@ -21,6 +21,15 @@ EXPERIMENT: dict[str, Any] = {
     "started": 1_700_000_002,
     "ended": None,
 }
+ANSWER: dict[str, Any] = {
+    "id": "7",
+    "object": "experiment.answer",
+    "arm": "dark",
+    "request_id": "r-1",
+    "at": 1_795_600_000,
+    "answer": "up 4%",
+}
+ANSWERS = {"object": "list", "data": [ANSWER], "has_more": False, "last_id": "7"}
 DELETED = {"id": "tone-test", "object": "experiment.deleted", "deleted": True}
 FEEDBACK = {
     "request_id": "req-1",

@@ -15,10 +15,18 @@ from serve_app.client import (
     ExperimentResults,
     Experiments,
     Feedback,
+    ShadowAnswer,
     UnknownAnswer,
 )
 from serve_app.client.experiment_requests import Arms
-from tests.unit.client.experiment_wire import DELETED, EXPERIMENT, FEEDBACK, RESULTS
+from tests.unit.client.experiment_wire import (
+    ANSWER,
+    ANSWERS,
+    DELETED,
+    EXPERIMENT,
+    FEEDBACK,
+    RESULTS,
+)
 from tests.unit.client.wire import HEADERS, Application, a_refusal, a_stream, an_answer
 
 AT = "/v1/experiments/tone-test"
@@ -112,6 +120,15 @@ async def test_a_list_is_every_page() -> None:
     assert also == ["tone-test", "verbs"]
     paths = ["/v1/experiments?limit=100", "/v1/experiments?limit=100&after=tone-test"]
     assert [path for _, path, _ in application.asked] == paths * 2
+
+
+async def test_answers_of_shadows_are_a_list_too() -> None:
+    application = Application(*(httpx.Response(200, json=ANSWERS) for _ in range(2)))
+    told = list(application.client().experiments.answers("t", "dark"))
+    also = [one async for one in application.async_client().experiments.answers("t")]
+    assert told == also == [ShadowAnswer.model_validate(ANSWER)]
+    paths = ["/v1/experiments/t/answers?limit=100&arm=dark", "/v1/experiments/t/answers?limit=100"]
+    assert [path for _, path, _ in application.asked] == paths
 
 
 SHADOWED: dict[str, Arms] = {
