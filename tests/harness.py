@@ -20,6 +20,9 @@ import yaml
 
 REPOSITORY = Path(__file__).parent.parent
 START_TIMEOUT_S = 240
+END_TIMEOUT_S = 60
+STOPPING = b"stopping ..."
+"""What `serve-app up` says once it ends in order; a Ctrl-C from then on ends it at once."""
 DEMO_DATA = ".serve-app"
 
 
@@ -82,18 +85,13 @@ def running(config: dict[str, Any], *options: str) -> Iterator[RunningApp]:
             _await_ready(app)
             yield app
         finally:
-            stop(launcher)
+            _end(app)
 
 
-def stop(launcher: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C, as a person would."""
-    if launcher.poll() is None:
-        launcher.send_signal(signal.SIGINT)
-    try:
-        launcher.wait(60)
-    except subprocess.TimeoutExpired:
-        launcher.kill()
-        raise
+def stop(app: RunningApp) -> None:
+    """Ctrl-C, as a person would: it ends in order."""
+    app.launcher.send_signal(signal.SIGINT)
+    app.launcher.wait(END_TIMEOUT_S)
 
 
 def config(name: str) -> dict[str, Any]:
@@ -139,6 +137,22 @@ def _await_ready(app: RunningApp) -> None:
             pass
         time.sleep(0.25)
     raise AssertionError("it did not start:\n" + app.log.read_text(errors="replace")[-8000:])
+
+
+def _end(app: RunningApp) -> None:
+    """Ctrl-C twice, as a person in a hurry would: it ends at once."""
+    launcher = app.launcher
+    try:
+        launcher.send_signal(signal.SIGINT)
+        eventually(lambda: _is_stopping(app), END_TIMEOUT_S, "it heeds Ctrl-C")
+        launcher.send_signal(signal.SIGINT)
+        launcher.wait(END_TIMEOUT_S)
+    finally:
+        launcher.kill()
+
+
+def _is_stopping(app: RunningApp) -> bool:
+    return app.launcher.poll() is not None or STOPPING in app.log.read_bytes()
 
 
 def _heed_interrupts() -> None:

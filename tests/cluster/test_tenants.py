@@ -211,7 +211,7 @@ def test_tenants_keys_and_usage_outlive_the_application(
     """Runs last: it ends the application."""
     key = a_customer(app, "stays", requests_per_minute=50)["key"]
     assert app.post("/v1/completions", key, json={"prompt": "p"}).status_code == 200
-    harness.stop(app.launcher)
+    harness.stop(app)
     with harness.running(_config(adapters, data)) as again:
         assert again.post("/v1/completions", key, json={"prompt": "p"}).status_code == 200
         assert admin(again, "GET", "/tenants/stays")["limits"] == {"requests_per_minute": 50}
