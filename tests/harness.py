@@ -18,12 +18,16 @@ import openai
 import psutil
 import yaml
 
+from serve_app.cli.environment import FOLDER_PREFIX, FOLDERS
+from serve_app.cli.exits import STOPPED
+
 REPOSITORY = Path(__file__).parent.parent
 START_TIMEOUT_S = 240
 END_TIMEOUT_S = 60
 STOPPING = b"stopping ..."
 """What `serve-app up` says once it ends in order; a Ctrl-C from then on ends it at once."""
 DEMO_DATA = ".serve-app"
+HAPROXY = "bin/haproxy"
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,14 @@ def running(config: dict[str, Any], *options: str) -> Iterator[RunningApp]:
 
 
 def stop(app: RunningApp) -> None:
-    """Ctrl-C, as a person would: it ends in order."""
+    """Ctrl-C, as a person would: it ends in order, and none of its processes or files is left."""
+    run = _run_of(app.launcher.pid)
+    assert run is not None
+    assert app.processes(HAPROXY)
     app.launcher.send_signal(signal.SIGINT)
-    app.launcher.wait(END_TIMEOUT_S)
+    assert app.launcher.wait(END_TIMEOUT_S) == STOPPED
+    assert not [_title(process) for process in psutil.process_iter() if _mark(process) == run]
+    assert not (FOLDERS / f"{FOLDER_PREFIX}{run}").exists()
 
 
 def config(name: str) -> dict[str, Any]:
