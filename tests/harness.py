@@ -18,9 +18,16 @@ import openai
 import psutil
 import yaml
 
+from serve_app.cli.environment import FOLDER_PREFIX, FOLDERS
+from serve_app.cli.exits import STOPPED
+
 REPOSITORY = Path(__file__).parent.parent
 START_TIMEOUT_S = 240
+END_TIMEOUT_S = 60
+STOPPING = b"stopping ..."
+"""What `serve-app up` says once it ends in order; a Ctrl-C from then on ends it at once."""
 DEMO_DATA = ".serve-app"
+HAPROXY = "bin/haproxy"
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,13 @@ class RunningApp:
     log: Path
     data: Path
 
-    def client(self, key: str, **options: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, **options)
+    def client(self, key: str) -> openai.OpenAI:
+        """A client with no connection open between requests: what outlives a test, as an exception
+        does that knows its client, leaves no socket for the garbage collector to complain of."""
+        closing = {"connection": "close"}
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=key, max_retries=0, default_headers=closing
+        )
 
     def async_client(self, key: str) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
@@ -82,18 +94,18 @@ def running(config: dict[str, Any], *options: str) -> Iterator[RunningApp]:
             _await_ready(app)
             yield app
         finally:
-            stop(launcher)
+            _end(app)
 
 
-def stop(launcher: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C, as a person would."""
-    if launcher.poll() is None:
-        launcher.send_signal(signal.SIGINT)
-    try:
-        launcher.wait(60)
-    except subprocess.TimeoutExpired:
-        launcher.kill()
-        raise
+def stop(app: RunningApp) -> None:
+    """Ctrl-C, as a person would: it ends in order, and none of its processes or files is left."""
+    run = _run_of(app.launcher.pid)
+    assert run is not None
+    assert app.processes(HAPROXY)
+    app.launcher.send_signal(signal.SIGINT)
+    assert app.launcher.wait(END_TIMEOUT_S) == STOPPED
+    assert not [_title(process) for process in psutil.process_iter() if _mark(process) == run]
+    assert not (FOLDERS / f"{FOLDER_PREFIX}{run}").exists()
 
 
 def config(name: str) -> dict[str, Any]:
@@ -139,6 +151,22 @@ def _await_ready(app: RunningApp) -> None:
             pass
         time.sleep(0.25)
     raise AssertionError("it did not start:\n" + app.log.read_text(errors="replace")[-8000:])
+
+
+def _end(app: RunningApp) -> None:
+    """Ctrl-C twice, as a person in a hurry would: it ends at once."""
+    launcher = app.launcher
+    try:
+        launcher.send_signal(signal.SIGINT)
+        eventually(lambda: _is_stopping(app), END_TIMEOUT_S, "it heeds Ctrl-C")
+        launcher.send_signal(signal.SIGINT)
+        launcher.wait(END_TIMEOUT_S)
+    finally:
+        launcher.kill()
+
+
+def _is_stopping(app: RunningApp) -> bool:
+    return app.launcher.poll() is not None or STOPPING in app.log.read_bytes()
 
 
 def _heed_interrupts() -> None:

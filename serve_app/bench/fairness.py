@@ -7,24 +7,21 @@ always have more to ask, with requests of unlike sizes.
 
 import asyncio
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.bench.derive import EVEN_TERMS
 from serve_app.bench.fair_clients import Asked, Clients, Crowd
+from serve_app.bench.launches import application
 from serve_app.bench.results import percentile
 from serve_app.bench.sides import Launch, running
 from serve_app.cli.config_file import read
 from serve_app.cli.environment import any_free
-from serve_app.cli.up import script
 from serve_app.simulator.tenants import jain
 
 SEATS, SLOTS = 16, 4
@@ -126,17 +123,7 @@ def _launch(content: Mapping[str, Any], out: Path) -> Launch:
     folder = (out / "fairness").absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    file, port = folder / "fairness.yaml", any_free()
-    file.write_text(yaml.safe_dump(derive(content, folder / "data", port), sort_keys=False))
-    return Launch(
-        name="the application",
-        command=[str(script("serve-app")), "up", str(file)],
-        environment=EVEN_TERMS,
-        port=port,
-        ready="/ready",
-        stop=signal.SIGINT,
-        log=folder / "up.log",
-    )
+    return application(derive(content, folder / "data", any_free()), folder / "fairness.yaml")
 
 
 def derive(content: Mapping[str, Any], data: Path, port: int) -> dict[str, Any]:

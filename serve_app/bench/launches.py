@@ -2,8 +2,10 @@
 
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -42,8 +44,27 @@ def contest(config: ConfigFile, out: Path) -> Contest:
     """
     ours = _ours(config)
     asked = targets(ours.directory, ours.settings.engine.max_loras)
-    launches = {Side.OURS: _launch_ours(config, out), Side.BARE: _launch_bare(config, ours, out)}
+    derived = one_replica(config.content, any_free())
+    launches = {
+        Side.OURS: application(derived, out / "ours.yaml", "ours"),
+        Side.BARE: _launch_bare(config, ours, out),
+    }
     return Contest(launches, asked)
+
+
+def application(content: Mapping[str, Any], file: Path, name: str = "the application") -> Launch:
+    """How `serve-app up` starts what ``content`` says, once that is written to ``file``; its log
+    goes beside. It listens on the port that ``content`` names."""
+    file.write_text(yaml.safe_dump(dict(content), sort_keys=False))
+    return Launch(
+        name=name,
+        command=[str(script("serve-app")), "up", str(file)],
+        environment=EVEN_TERMS,
+        port=content["http_options"]["port"],
+        ready="/ready",
+        stop=signal.SIGINT,
+        log=file.with_suffix(".log"),
+    )
 
 
 def _ours(config: ConfigFile) -> Ours:
@@ -54,21 +75,6 @@ def _ours(config: ConfigFile) -> Ours:
         hint = "`python -m serve_app.demo` makes the demo's model and adapters"
         raise ConfigError("\n".join([f"{config.path}:", *missing, hint]))
     return config.ours
-
-
-def _launch_ours(config: ConfigFile, out: Path) -> Launch:
-    port = any_free()
-    derived = out / "ours.yaml"
-    derived.write_text(yaml.safe_dump(one_replica(config.content, port), sort_keys=False))
-    return Launch(
-        name="ours",
-        command=[str(script("serve-app")), "up", str(derived)],
-        environment=EVEN_TERMS,
-        port=port,
-        ready="/ready",
-        stop=signal.SIGINT,
-        log=out / "ours.log",
-    )
 
 
 def _launch_bare(config: ConfigFile, ours: Ours, out: Path) -> Launch:

@@ -1,4 +1,4 @@
-"""One application with stub engines for all tests of this folder that share it."""
+"""Stub engines, and one application of them for the tests of this folder that share it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +24,9 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def stub_config(adapters: Path, gateways: int = 1, replicas: int = 2) -> dict[str, Any]:
-    """Two tenants over stub engines; ``admin`` may use everything."""
+def stub_config(adapters: Path, data: Path | None = None, gateways: int = 1) -> dict[str, Any]:
+    """Two tenants over two stub engines; ``admin`` may use everything. Its registry is in ``data``,
+    or else ends with it."""
     config = harness.config("demo.yaml")
     config["applications"][0]["import_path"] = "tests.cluster.stub_app:build"
     harness.args(config)["engine"] = {
@@ -35,11 +36,14 @@ def stub_config(adapters: Path, gateways: int = 1, replicas: int = 2) -> dict[st
         "max_cpu_loras": 4,
         "max_num_seqs": 32,
     }
-    harness.deployment(config, "engine").update(
-        num_replicas=replicas, ray_actor_options={"num_cpus": 0}
-    )
+    harness.deployment(config, "engine").update(num_replicas=2, ray_actor_options={"num_cpus": 0})
     harness.args(config)["gateway"]["max_wait_s"] = 60
-    harness.args(config)["registry"] = {"roots": [str(adapters)], "grace_s": 1, "drain_s": 5}
+    harness.args(config)["registry"] = {
+        "data_dir": str(data or harness.DEMO_DATA),
+        "roots": [str(adapters)],
+        "grace_s": 1,
+        "drain_s": 5,
+    }
     harness.deployment(config, "gateway").update(
         num_replicas=gateways, ray_actor_options={"num_cpus": 0}
     )
@@ -57,7 +61,19 @@ def stub_config(adapters: Path, gateways: int = 1, replicas: int = 2) -> dict[st
     return config
 
 
-@pytest.fixture(scope="module")
-def app(adapters: Path) -> Iterator[RunningApp]:
-    with harness.running(stub_config(adapters)) as app:
+@pytest.fixture(scope="package")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry that outlives the application."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="package")
+def one_gateway(adapters: Path, data: Path) -> Iterator[RunningApp]:
+    """``test_tenants.py``, which comes last here, ends it."""
+    with harness.running(stub_config(adapters, data)) as app:
         yield app
+
+
+@pytest.fixture(scope="package")
+def app(one_gateway: RunningApp) -> RunningApp:
+    return one_gateway

@@ -20,20 +20,20 @@ LIMIT = 600
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("registry")
+def kept(one_gateway: RunningApp) -> str:
+    """A key made in an application that has ended since, and used there once."""
+    key: str = a_customer(one_gateway, "stays", requests_per_minute=50)["key"]
+    assert one_gateway.post("/v1/completions", key, json={"prompt": "p"}).status_code == 200
+    harness.stop(one_gateway)
+    return key
 
 
 @pytest.fixture(scope="module")
-def app(adapters: Path, data: Path) -> Iterator[RunningApp]:
-    with harness.running(_config(adapters, data)) as app:
+def app(adapters: Path, data: Path, kept: str) -> Iterator[RunningApp]:
+    """Two gateways, started where the other application has ended."""
+    assert kept
+    with harness.running(stub_config(adapters, data, gateways=2)) as app:
         yield app
-
-
-def _config(adapters: Path, data: Path) -> dict[str, Any]:
-    config = stub_config(adapters, gateways=2)
-    harness.args(config)["registry"]["data_dir"] = str(data)
-    return config
 
 
 def admin(app: RunningApp, method: str, path: str, json: Any = None) -> dict[str, Any]:
@@ -70,6 +70,13 @@ async def _ask(client: httpx.AsyncClient, key: str, **body: Any) -> httpx.Respon
     headers = {"authorization": f"Bearer {key}"}
     given = {"prompt": "p", "model": "adapter-1", "max_tokens": 4} | body
     return await client.post("/v1/completions", json=given, headers=headers)
+
+
+def test_tenants_keys_and_usage_outlive_the_application(app: RunningApp, kept: str) -> None:
+    assert app.post("/v1/completions", kept, json={"prompt": "p"}).status_code == 200
+    assert admin(app, "GET", "/tenants/stays")["limits"] == {"requests_per_minute": 50}
+    usage = "/usage?tenant=stays&interval=total"
+    eventually(lambda: admin(app, "GET", usage)["data"][0]["requests"] == 2, 10, "recorded")
 
 
 async def test_a_revoked_key_is_refused_on_both_gateways_within_a_second(app: RunningApp) -> None:
@@ -203,17 +210,3 @@ async def test_usage_is_what_clients_received_though_replica_gateway_and_control
 def _settled(app: RunningApp) -> bool:
     """Whether no batch waits on disk any more."""
     return not list((app.data / "usage").glob("*/*.json"))
-
-
-def test_tenants_keys_and_usage_outlive_the_application(
-    app: RunningApp, adapters: Path, data: Path
-) -> None:
-    """Runs last: it ends the application."""
-    key = a_customer(app, "stays", requests_per_minute=50)["key"]
-    assert app.post("/v1/completions", key, json={"prompt": "p"}).status_code == 200
-    harness.stop(app.launcher)
-    with harness.running(_config(adapters, data)) as again:
-        assert again.post("/v1/completions", key, json={"prompt": "p"}).status_code == 200
-        assert admin(again, "GET", "/tenants/stays")["limits"] == {"requests_per_minute": 50}
-        usage = "/usage?tenant=stays&interval=total"
-        eventually(lambda: admin(again, "GET", usage)["data"][0]["requests"] == 2, 10, "recorded")

@@ -10,9 +10,9 @@ import openai
 import pytest
 
 from serve_app.demo.lexicon import ADAPTERS, who_answered
-from tests.harness import RunningApp, eventually
+from tests.harness import START_TIMEOUT_S, RunningApp, eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ADMIN = "sk-admin-demo"
 
@@ -90,4 +90,6 @@ async def test_a_killed_engine_costs_only_its_own_streams_and_comes_back(app: Ru
     assert 0 < len(lost) < len(texts)
     for adapter, text in zip(ADAPTERS, texts, strict=True):
         assert text is None or who_answered(text) == {adapter}
-    eventually(lambda: len(app.processes("VLLM::EngineCore")) == 2, 90, "two engines again")
+    eventually(
+        lambda: len(app.processes("VLLM::EngineCore")) == 2, START_TIMEOUT_S, "two engines again"
+    )

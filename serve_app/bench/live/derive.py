@@ -2,23 +2,19 @@
 
 import json
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from serve_app.adapters.version import CONFIG_FILE, FILES
-from serve_app.bench.derive import EVEN_TERMS
+from serve_app.bench.launches import application
 from serve_app.bench.live.loads import LOADS_VARIABLE
 from serve_app.bench.live.plan import Plan
 from serve_app.bench.sides import Launch
 from serve_app.cli import check
 from serve_app.cli.config_file import ConfigFile, Ours
 from serve_app.cli.environment import any_free
-from serve_app.cli.up import script
 from serve_app.errors import ConfigError
 
 BUILD = "serve_app.bench.live.app:build"
@@ -64,20 +60,9 @@ def launch(config: ConfigFile, plan: Plan, out: Path) -> tuple[Launch, Path]:
     sources = [Path(one.path) for one in ours(config).directory.adapters]
     shutil.rmtree(folder, ignore_errors=True)
     folders = copies(sources, plan.adapters, folder / "adapters")
-    port, loads = any_free(), folder / "loads.txt"
-    derived = derive(config.content, plan, folders, port, loads)
-    file = folder / "live.yaml"
-    file.write_text(yaml.safe_dump(derived, sort_keys=False))
-    started = Launch(
-        name="the application",
-        command=[str(script("serve-app")), "up", str(file)],
-        environment=EVEN_TERMS,
-        port=port,
-        ready="/ready",
-        stop=signal.SIGINT,
-        log=folder / "up.log",
-    )
-    return started, loads
+    loads = folder / "loads.txt"
+    derived = derive(config.content, plan, folders, any_free(), loads)
+    return application(derived, folder / "live.yaml"), loads
 
 
 def copies(sources: Sequence[Path], number: int, folder: Path) -> list[Path]:

@@ -1,98 +1,21 @@
-"""`serve-app tenant|key|grant|usage`: what they ask of the admin API, show, and fail with."""
+"""`serve-app tenant|key|grant|limits|usage`: what they ask of the admin API, and what they show."""
 
 import csv
 import io
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
-from serve_app.cli import address, admin
-from serve_app.cli.exits import AWAY, CONFIG_REFUSED, DENIED, REFUSED, STOPPED, UNKNOWN_ANSWER
-from serve_app.cli.keys import seconds
-from serve_app.cli.main import app
-from serve_app.cli.options import KEY_VARIABLE
+from serve_app.cli.exits import STOPPED
 from serve_app.errors import envelope
-
-KEY = {
-    "id": "0aB1",
-    "object": "key",
-    "tenant": "acme",
-    "label": "app",
-    "scopes": ["inference"],
-    "state": "active",
-    "expires": 1_800_000_000,
-    "declared": False,
-}
-TENANT = {
-    "id": "acme",
-    "object": "tenant",
-    "description": "a customer",
-    "adapters": ["finance"],
-    "default_adapter": "finance",
-    "base": False,
-    "enabled": True,
-    "weight": 1.0,
-    "limits": {"requests_per_minute": 60},
-    "keys": 2,
-    "declared": False,
-}
-USED = {
-    "object": "usage",
-    "start": None,
-    "tenant": "acme",
-    "requests": 1234,
-    "prompt_tokens": 5_000_000,
-    "cached_tokens": 1,
-    "completion_tokens": 7,
-    "time_to_first_token_s": 0.25,
-    "duration_s": None,
-}
-
-
-class Api:
-    """The admin API, as a test scripts it."""
-
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
-        self.answers = list(answers)
-        self.asked: list[tuple[str, str, Any]] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode().removeprefix("/admin/v1")
-        body = json.loads(request.content) if request.content else None
-        self.asked.append((request.method, path, body))
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def a_page(*rows: dict[str, Any], more: bool = False) -> httpx.Response:
-    last = rows[-1].get("id") if rows else None
-    page = {"object": "list", "data": rows, "has_more": more, "last_id": last}
-    return httpx.Response(200, json=page)
-
-
-Run = Callable[..., tuple[Result, Api]]
+from tests.unit.cli.admin_api import KEY, TENANT, USED, Run, a_page, runner
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(command: str, *answers: httpx.Response | Exception) -> tuple[Result, Api]:
-        api = Api(*answers)
-        monkeypatch.setattr(
-            admin,
-            "connected",
-            lambda url, key, _: address.connected(url, key, httpx.MockTransport(api)),
-        )
-        return CliRunner(env={KEY_VARIABLE: "sk-admin"}).invoke(app, command.split()), api
-
-    return run
+    return runner(monkeypatch)
 
 
 _USAGE_QUERY = (
@@ -205,6 +128,11 @@ def test_usage_is_every_page_and_may_be_csv(run: Run) -> None:
     assert (nothing.exit_code, nothing.stdout) == (STOPPED, "")
 
 
+def test_what_somebody_named_is_mere_text_in_a_table(run: Run) -> None:
+    result, _ = run("key ls", a_page(KEY | {"label": "[bold]app[/] \x1b[2J"}))
+    assert "[bold]app[/] �[2J" in result.stdout
+
+
 def test_setting_limits_changes_only_those_that_are_named(run: Run) -> None:
     there = {"object": "limits", "id": "acme", "limits": {"tokens_per_day": 9, "max_n": 2}}
     result, api = run(
@@ -243,69 +171,3 @@ def test_setting_a_tenant_that_is_not_there_makes_it(run: Run) -> None:
     )
     assert result.exit_code == STOPPED, result.output
     assert api.asked[1] == ("PUT", "/tenants/new", {"base": True, "limits": {"tokens_per_day": 5}})
-
-
-def _refusal(status: int) -> httpx.Response:
-    body = envelope("the server's own words", type_="x", param=None, code="y")
-    return httpx.Response(status, json=body)
-
-
-FAILURES: dict[str, tuple[httpx.Response | Exception, int, str]] = {
-    "nobody there": (httpx.ConnectError("refused"), AWAY, "serve-app up"),
-    "a wrong key": (_refusal(401), DENIED, "the server's own words"),
-    "a tenant's key": (_refusal(403), DENIED, "refused the key"),
-    "a bad field": (_refusal(400), CONFIG_REFUSED, "the server's own words"),
-    "nothing of the name": (_refusal(404), REFUSED, "the server's own words"),
-    "a conflict": (_refusal(409), REFUSED, "the server's own words"),
-    "no gateway": (httpx.Response(503, text="<html>"), AWAY, "cannot answer now (503)"),
-    "another server": (httpx.Response(200, text="<html>"), UNKNOWN_ANSWER, "is the URL right?"),
-    "another API": (httpx.Response(200, json=["x"]), UNKNOWN_ANSWER, "is the URL right?"),
-}
-
-
-@pytest.mark.parametrize("case", FAILURES)
-def test_a_failure_is_one_line_and_an_exit_code_for(run: Run, case: str) -> None:
-    answer, code, words = FAILURES[case]
-    result, _ = run("tenant show acme", answer)
-    assert result.exit_code == code
-    assert words in result.stderr
-    assert result.stdout == ""
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "tenant rm acme",
-        "key rm 0aB1",
-        "key create acme --expires-in soon",
-        "key create acme --limit much",
-        "tenant set acme --limit tokens_per_day=-1",
-        "tenant rm .. --yes",
-        "limits set acme",
-        "limits set acme fast",
-        "usage --by colour",
-        "usage --csv --output json",
-    ],
-)
-def test_a_wrong_command_line_asks_nothing(run: Run, command: str) -> None:
-    result, api = run(command)
-    assert result.exit_code == CONFIG_REFUSED
-    assert api.asked == []
-
-
-def test_without_a_key_it_is_said_where_one_comes_from() -> None:
-    result = CliRunner(env={KEY_VARIABLE: ""}).invoke(app, ["tenant", "ls"])
-    assert result.exit_code == CONFIG_REFUSED
-    assert "sk-admin-demo" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("given", "lasts"), [("90d", 7_776_000), ("12h", 43_200), ("5m", 300), ("7s", 7), ("7", 7)]
-)
-def test_times_have_units(given: str, lasts: int) -> None:
-    assert seconds(given, "--overlap") == lasts
-
-
-def test_what_somebody_named_is_mere_text_in_a_table(run: Run) -> None:
-    result, _ = run("key ls", a_page(KEY | {"label": "[bold]app[/] \x1b[2J"}))
-    assert "[bold]app[/] �[2J" in result.stdout

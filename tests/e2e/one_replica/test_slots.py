@@ -1,13 +1,11 @@
 """One LoRA slot, and more adapters than that busy: everybody is answered, by the right adapter."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
 from serve_app.demo.lexicon import ADAPTERS, BASE, QUESTIONS, who_answered
-from tests import harness
 from tests.harness import RunningApp
 
 pytestmark = pytest.mark.e2e
@@ -16,17 +14,6 @@ ADMIN = "sk-admin-demo"
 BUSY, SHORT = ADAPTERS[0], ADAPTERS[1]
 LONG_TOKENS, SHORT_TOKENS = 1200, 4
 BUSY_CLIENTS = 6
-
-
-@pytest.fixture(scope="module")
-def one_slot() -> Iterator[RunningApp]:
-    """The demo with one engine that has a single slot."""
-    config = harness.config("demo.yaml")
-    harness.args(config)["engine"]["max_loras"] = 1
-    harness.args(config)["gateway"] = {"max_wait_s": 60}  # the wait for a slot is what is tested
-    harness.deployment(config, "engine")["num_replicas"] = 1
-    with harness.running(config) as app:
-        yield app
 
 
 @dataclass
@@ -63,14 +50,14 @@ async def ask(app: RunningApp, model: str, tokens: int, answer: Answer) -> Answe
 
 
 async def test_short_questions_to_one_adapter_are_answered_while_six_clients_keep_another_busy(
-    one_slot: RunningApp,
+    app: RunningApp,
 ) -> None:
     """Without turns the first of them would wait until all six had ended."""
     answers = [Answer() for _ in range(BUSY_CLIENTS)]
-    busy = [asyncio.create_task(ask(one_slot, BUSY, LONG_TOKENS, answer)) for answer in answers]
+    busy = [asyncio.create_task(ask(app, BUSY, LONG_TOKENS, answer)) for answer in answers]
     await asyncio.gather(*(answer.begun.wait() for answer in answers))
     for _ in range(3):
-        short = await ask(one_slot, SHORT, SHORT_TOKENS, Answer())
+        short = await ask(app, SHORT, SHORT_TOKENS, Answer())
         assert (short.tokens, short.voices) == (SHORT_TOKENS, {SHORT})
         assert not any(task.done() for task in busy), "it was answered in the midst of the others"
     await asyncio.gather(*busy)
@@ -78,30 +65,30 @@ async def test_short_questions_to_one_adapter_are_answered_while_six_clients_kee
     assert [answer.voices for answer in answers] == [{BUSY}] * BUSY_CLIENTS
 
 
-async def test_a_stream_that_was_paused_says_what_it_says_unpaused(one_slot: RunningApp) -> None:
-    alone = await ask(one_slot, BUSY, 200, Answer())
+async def test_a_stream_that_was_paused_says_what_it_says_unpaused(app: RunningApp) -> None:
+    alone = await ask(app, BUSY, 200, Answer())
     paused = Answer()
-    stream = asyncio.create_task(ask(one_slot, BUSY, 200, paused))
+    stream = asyncio.create_task(ask(app, BUSY, 200, paused))
     await paused.begun.wait()
-    await asyncio.gather(*(ask(one_slot, adapter, 40, Answer()) for adapter in ADAPTERS[1:4]))
+    await asyncio.gather(*(ask(app, adapter, 40, Answer()) for adapter in ADAPTERS[1:4]))
     await stream
     assert paused == alone
 
 
-async def test_everybody_at_once_is_answered_by_the_right_one(one_slot: RunningApp) -> None:
+async def test_everybody_at_once_is_answered_by_the_right_one(app: RunningApp) -> None:
     models = [*ADAPTERS, BASE] * 2
-    answers = await asyncio.gather(*(ask(one_slot, model, 60, Answer()) for model in models))
+    answers = await asyncio.gather(*(ask(app, model, 60, Answer()) for model in models))
     assert [answer.voices for answer in answers] == [{m} for m in models]
 
 
-async def test_the_slot_of_whoever_hangs_up_while_paused_is_free(one_slot: RunningApp) -> None:
+async def test_the_slot_of_whoever_hangs_up_while_paused_is_free(app: RunningApp) -> None:
     left, stays = Answer(), Answer()
-    leaving = asyncio.create_task(ask(one_slot, BUSY, LONG_TOKENS, left))
+    leaving = asyncio.create_task(ask(app, BUSY, LONG_TOKENS, left))
     await left.begun.wait()
-    staying = asyncio.create_task(ask(one_slot, SHORT, 300, stays))
+    staying = asyncio.create_task(ask(app, SHORT, 300, stays))
     await stays.begun.wait()
     leaving.cancel()
     await staying
     assert (stays.tokens, stays.voices) == (300, {SHORT})
-    again = await ask(one_slot, BUSY, SHORT_TOKENS, Answer())
+    again = await ask(app, BUSY, SHORT_TOKENS, Answer())
     assert again.voices == {BUSY}

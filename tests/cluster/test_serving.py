@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
@@ -95,16 +96,20 @@ async def test_sixty_streams_at_once_each_get_their_own_output_whole(app: Runnin
 async def test_a_burst_for_one_cold_adapter_loads_it_at_most_once_a_replica(
     app: RunningApp,
 ) -> None:
-    limits = httpx.Limits(max_connections=1000)
-    async with httpx.AsyncClient(
-        base_url=app.url, timeout=60, headers=ADMIN, limits=limits
-    ) as client:
-        body = {"prompt": "p", "model": "adapter-7"}
-        answers = await asyncio.gather(
-            *(client.post("/v1/completions", json=body) for _ in range(1000))
-        )
-    assert Counter(answer.status_code for answer in answers) == {200: 1000}
-    loads = {a.json()["replica"]: a.json()["loads"] for a in answers}
+    body = {"prompt": "p", "model": "adapter-7"}
+
+    async def ask_once(session: aiohttp.ClientSession) -> tuple[int, dict[str, Any]]:
+        async with session.post("/v1/completions", json=body) as answer:
+            return answer.status, await answer.json()
+
+    connections = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(60)
+    async with aiohttp.ClientSession(
+        app.url, headers=ADMIN, connector=connections, timeout=timeout
+    ) as session:
+        answers = await asyncio.gather(*(ask_once(session) for _ in range(1000)))
+    assert Counter(status for status, _ in answers) == {200: 1000}
+    loads = {facts["replica"]: facts["loads"] for _, facts in answers}
     for replica in loads.values():
         assert [n for name, n in replica.items() if name.startswith("adapter-7@")] == [1]
 

@@ -72,73 +72,57 @@ class Traffic:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("survival")
-
-
-@pytest.fixture(scope="module")
-def config(folder: Path) -> dict[str, Any]:
-    """One replica, and a registry that outlives the application."""
-    config = harness.config("demo.yaml")
-    harness.args(config)["registry"] = {
-        "data_dir": str(folder / "data"),
-        "roots": [str(folder)],
-    }
-    harness.deployment(config, "engine")["num_replicas"] = 1
-    return config
-
-
-@pytest.fixture(scope="module")
-def before(config: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+def before(app: RunningApp, folder: Path) -> dict[str, dict[str, Any]]:
     """What was registered in an application that has ended since: two versions, an alias."""
-    with harness.running(config) as app:
-        for number, voice in enumerate((CHEF, MUSIC)):
-            path = write_content(folder / f"kept-{number}", voice, f"kept-{number}")
-            assert register(app, "kept", path).status_code == 200
-        alias = httpx.put(
-            f"{app.url}/v1/lora/kept/aliases/kept-old", headers=HEADERS, json={"version": 1}
-        )
-        assert alias.status_code == 200
-        return records(app)
+    for number, voice in enumerate((CHEF, MUSIC)):
+        path = write_content(folder / f"kept-{number}", voice, f"kept-{number}")
+        assert register(app, "kept", path).status_code == 200
+    alias = httpx.put(
+        f"{app.url}/v1/lora/kept/aliases/kept-old", headers=HEADERS, json={"version": 1}
+    )
+    assert alias.status_code == 200
+    registered = records(app)
+    harness.stop(app)
+    return registered
 
 
 @pytest.fixture(scope="module")
-def app(config: dict[str, Any], before: dict[str, dict[str, Any]]) -> Iterator[RunningApp]:
+def again(config: dict[str, Any], before: dict[str, dict[str, Any]]) -> Iterator[RunningApp]:
     """The application started again."""
     assert before
-    with harness.running(config) as app:
-        yield app
+    with harness.running(config) as again:
+        yield again
 
 
 def test_everything_registered_is_there_after_a_restart(
-    app: RunningApp, before: dict[str, dict[str, Any]]
+    again: RunningApp, before: dict[str, dict[str, Any]]
 ) -> None:
-    after = records(app)
+    after = records(again)
     assert after.keys() == before.keys() >= {"kept", *ADAPTERS}
     for name, record in before.items():
         same = ("version", "digest", "path", "state", "aliases", "created")
         assert {key: after[name][key] for key in same} == {key: record[key] for key in same}
-    assert speaks(app, "kept") == {MUSIC}
-    assert speaks(app, "kept-old") == {CHEF}
+    assert speaks(again, "kept") == {MUSIC}
+    assert speaks(again, "kept-old") == {CHEF}
 
 
 def test_traffic_goes_on_while_control_is_dead_and_nothing_acknowledged_is_lost(
-    app: RunningApp, folder: Path
+    again: RunningApp, folder: Path
 ) -> None:
     path = write_content(folder / "just-in-time", CHEF, "just-in-time")
-    assert register(app, "just-in-time", path).status_code == 200
-    (control,) = app.processes("serve_app:control")
-    with Traffic(app, [*ADAPTERS, "just-in-time"]) as traffic:
+    assert register(again, "just-in-time", path).status_code == 200
+    (control,) = again.processes("serve_app:control")
+    with Traffic(again, [*ADAPTERS, "just-in-time"]) as traffic:
         eventually(lambda: traffic.answered >= 3, 30, "traffic flows")
         os.kill(control.pid, signal.SIGKILL)
         killed_at = time.monotonic()
-        eventually(lambda: registered_again(app, folder), 90, "control is back")
+        eventually(lambda: registered_again(again, folder), 90, "control is back")
         print(f"control was away for {time.monotonic() - killed_at:.1f} s")
         answered = traffic.answered
         eventually(lambda: traffic.answered > answered + 3, 30, "traffic flows")
     assert traffic.failed == []
-    assert {"kept", "just-in-time", "after"} <= records(app).keys()
-    assert speaks(app, "after") == {MUSIC}
+    assert {"kept", "just-in-time", "after"} <= records(again).keys()
+    assert speaks(again, "after") == {MUSIC}
 
 
 def registered_again(app: RunningApp, folder: Path) -> bool:
