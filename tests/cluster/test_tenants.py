@@ -136,6 +136,36 @@ async def test_requests_at_a_time_are_counted_over_both_gateways(app: RunningApp
                 await asyncio.sleep(0.1)
 
 
+async def test_a_user_has_the_same_arm_at_both_gateways(app: RunningApp) -> None:
+    key = a_customer(app, "curious")["key"]
+    arms = [{"name": name, "model": f"adapter-{n}"} for n, name in enumerate("ab", 1)]
+    trial = {"name": "trial", "arms": arms, "owner": "curious", "start": True}
+    assert app.post("/v1/experiments", "sk-admin", json=trial).status_code == 201
+    users = [f"user-{n % 60}" for n in range(240)]
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=app.url, timeout=60, limits=limits) as client:
+        assert len(await _gateways(client)) == 2
+        answers = await asyncio.gather(
+            *(_ask(client, key, model="trial", user=user) for user in users)
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    had = {
+        (user, answer.headers["x-serve-arm"]) for user, answer in zip(users, answers, strict=True)
+    }
+    assert len(had) == 60
+    assert {arm for _, arm in had} == {"a", "b"}
+
+    def results() -> dict[str, Any]:
+        headers = {"authorization": "Bearer sk-admin"}
+        told = httpx.get(f"{app.url}/v1/experiments/trial/results", headers=headers, timeout=20)
+        found: dict[str, Any] = told.json()
+        return found
+
+    eventually(lambda: sum(a["requests"] for a in results()["arms"]) == 240, 20, "all are recorded")
+    assert sum(arm["units"] for arm in results()["arms"]) == 60
+    assert not results()["mismatch"]["alarm"]
+
+
 async def test_a_tenant_that_fills_every_seat_does_not_keep_another_waiting(
     app: RunningApp,
 ) -> None:

@@ -10,7 +10,7 @@ from serve_app.cli.exits import STOPPED
 from serve_app.client import Arm, AsyncLoraClient, ChatAnswer, LoraClient
 from serve_app.demo.lexicon import who_answered
 from tests.e2e.test_client import ADMIN, CHEF, LEGAL, serve_app
-from tests.harness import RunningApp
+from tests.harness import RunningApp, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -77,6 +77,20 @@ def test_the_commands_carry_an_experiment_from_first_to_last(app: RunningApp) ->
     assert "Too early" in results.stdout
     assert "dinner" in serve_app(app, "experiment", "ls").stdout
     assert serve_app(app, "experiment", "rm", "dinner", "--yes").returncode == STOPPED
+
+
+def test_a_shadow_answers_nobody_and_what_it_says_is_kept(app: RunningApp) -> None:
+    with LoraClient(app.url, ADMIN) as operator:
+        arms = [Arm("a", CHEF), Arm("b", CHEF, 0), Arm("dark", LEGAL, shadow=1)]
+        operator.experiments.create("lunch", arms, start=True)
+        asked = [operator.chat("lunch", f"I am {u}.", user=u, max_tokens=12) for u in USERS[:4]]
+        assert {answer.arm for answer in asked} == {"a"}
+        assert {who for answer in asked for who in who_answered(answer.content)} == {CHEF}
+        eventually(lambda: len(list(operator.experiments.answers("lunch"))) == 4, 30, "kept")
+        kept = list(operator.experiments.answers("lunch", "dark"))
+        assert {one.request_id for one in kept} == {answer.request_id for answer in asked}
+        assert {who for one in kept for who in who_answered(one.answer)} == {LEGAL}
+        operator.experiments.delete("lunch")
 
 
 async def _asked(client: AsyncLoraClient, users: list[str]) -> dict[str, ChatAnswer]:
