@@ -36,6 +36,8 @@ def asked(site: Site, work: Callable[[LoraClient], T], within_s: float = ANSWER_
             return work(client)
         except openai.OpenAIError as error:
             raise trouble(error, site.url) from None
+        except ValueError as error:  # a name that is none
+            raise NoAnswer(str(error), CONFIG_REFUSED) from None
 
 
 def lora_client(site: Site, within_s: float = ANSWER_S) -> LoraClient:

@@ -172,6 +172,7 @@ WRONG = {
     "a share that forgot its sign": "ramp t b 20",
     "a share that is none": "ramp t b some",
     "a negative share": "ramp t b -- -1%",
+    "a name that leads elsewhere": "show ..",
 }
 
 
