@@ -12,7 +12,14 @@ from serve_app.experiments.mismatch import Period, is_mismatch, p_value
 from serve_app.experiments.moments import Moments
 from serve_app.experiments.power import detectable
 from serve_app.experiments.sequential import Difference, interval
-from serve_app.experiments.verdict import ALPHA, Finding, Observed, Verdict, verdicts
+from serve_app.experiments.verdict import (
+    ALPHA,
+    Finding,
+    Observed,
+    Verdict,
+    level_of,
+    verdicts,
+)
 
 Json = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -23,7 +30,6 @@ METHOD = (
     f"(Deng et al. 2018). Verdicts share a level of {ALPHA:g} among all arms."
 )
 _LESS_IS_BETTER = frozenset({Goal.LATENCY})
-_WINNING = (Finding.BETTER,)
 
 
 class Results:
@@ -43,13 +49,24 @@ class Results:
         self._gone = gone
         self._periods = _periods(study, arrivals)
         control, *others = map(self._observed, study.experiment.arms)
-        self.verdicts = verdicts(control, others, self._periods, study.matters)
+        self.verdicts = verdicts(
+            control,
+            others,
+            self._periods,
+            study.matters,
+            less_is_better=study.goal in _LESS_IS_BETTER,
+        )
 
     @property
     def winner(self) -> str | None:
-        """The arm that is better than the control arm, by the most if there are several."""
-        better = [one for one in self.verdicts if one.finding in _WINNING]
-        return max(better, key=lambda one: one.score.estimate).arm if better else None
+        """The arm that is better than the control arm, by the most if there are several. A shadow,
+        which answers when there is room to spare alone, is none."""
+        better = [
+            one
+            for one in self.verdicts
+            if one.finding is Finding.BETTER and not self.study.experiment.arm(one.arm).shadow
+        ]
+        return max(better, key=lambda one: abs(one.score.estimate)).arm if better else None
 
     def record(self, now: int) -> Json:
         """All of it."""
@@ -98,23 +115,21 @@ class Results:
         }
 
     def _verdict(self, verdict: Verdict) -> Json:
-        control, goal = self.study.experiment.control.name, self.study.goal
-        level = ALPHA / max(1, len(self.verdicts)) / 2
-        one, other = (self._moments(name, goal.value) for name in (verdict.arm, control))
+        control, goal = self.study.experiment.control.name, self.study.goal.value
+        one, other = (self._moments(name, goal) for name in (verdict.arm, control))
         return {
             "arm": verdict.arm,
             "finding": verdict.finding.value,
             "text": verdict.text,
-            "difference": _difference(verdict.score, -1 if goal in _LESS_IS_BETTER else 1),
+            "difference": _difference(verdict.score),
             "errors": _difference(verdict.errors),
             "more_units": verdict.more_units,
-            "detectable": detectable(one, other, level),
+            "detectable": detectable(one, other, level_of(len(self.verdicts))),
         }
 
     def _observed(self, arm: Arm) -> Observed:
-        goal = self._moments(arm.name, self.study.goal.value)
-        score = goal.negated if self.study.goal in _LESS_IS_BETTER else goal
-        return Observed(arm.name, score, self._moments(arm.name, "error_rate"))
+        score, errors = (self._moments(arm.name, m) for m in (self.study.goal.value, "error_rate"))
+        return Observed(arm.name, score, errors)
 
     def _moments(self, arm: str, metric: str) -> Moments:
         row = self._rows.get(arm)
@@ -147,12 +162,11 @@ def _figure(moments: Moments) -> Json:
     }
 
 
-def _difference(found: Difference, sign: int = 1) -> Json:
-    low, high = sorted((sign * found.low, sign * found.high))
+def _difference(found: Difference) -> Json:
     return {
-        "estimate": sign * found.estimate,
-        "low": _finite(low),
-        "high": _finite(high),
+        "estimate": found.estimate,
+        "low": _finite(found.low),
+        "high": _finite(found.high),
         "p": found.p,
     }
 

@@ -27,6 +27,7 @@ class Verdict:
     """Of one arm beside the control arm.
 
     Attributes:
+        score: the arm's less the control arm's, in units of what is compared.
         more_units: in both arms together, until the present difference would be told; None if
             that cannot be said, or there is nothing more to know.
     """
@@ -44,7 +45,7 @@ class Observed:
     """An arm.
 
     Attributes:
-        score: what is compared, such as feedback; more is better.
+        score: what is compared, such as feedback.
         errors: 1 for a request that failed, 0 for one that did not.
     """
 
@@ -58,6 +59,8 @@ def verdicts(
     others: Sequence[Observed],
     periods: Sequence[Period],
     matters: float = 0.0,
+    *,
+    less_is_better: bool = False,
 ) -> list[Verdict]:
     """Each arm beside the control arm. The level is divided among arms, and between score and
     errors (Bonferroni), so that it holds for all that is said.
@@ -65,32 +68,43 @@ def verdicts(
     Args:
         periods: how units were shared out.
         matters: the least difference in score that anybody cares for.
+        less_is_better: as of times.
     """
-    level = ALPHA / max(1, len(others)) / 2
-    mismatch = is_mismatch(periods)
-    return [_verdict(control, other, mismatch, matters, level) for other in others]
+    level = level_of(len(others))
+    if is_mismatch(periods):
+        return [_mismatched(control, other, level) for other in others]
+    return [_verdict(control, other, matters, less_is_better, level) for other in others]
+
+
+def level_of(others: int) -> float:
+    """The level at which each difference of so many arms from the control arm is told."""
+    return ALPHA / max(1, others) / 2
+
+
+def _mismatched(control: Observed, other: Observed, level: float) -> Verdict:
+    score = difference(other.score, control.score, level)
+    errors = difference(other.errors, control.errors, level)
+    return Verdict(other.name, Finding.MISMATCH, score, errors, _MISMATCH)
 
 
 def _verdict(
-    control: Observed, other: Observed, mismatch: bool, matters: float, level: float
+    control: Observed, other: Observed, matters: float, less_is_better: bool, level: float
 ) -> Verdict:
     score = difference(other.score, control.score, level)
     errors = difference(other.errors, control.errors, level)
     more = None
-    if mismatch:
-        finding, text = Finding.MISMATCH, _MISMATCH
-    elif errors.low > 0:
+    if errors.low > 0:
         finding = Finding.HARMFUL
         text = (
             f"{other.name} fails more often than {control.name}: by {errors.estimate:.1%} of "
             f"requests ({errors.low:.1%} to {errors.high:.1%}). Stop it."
         )
-    elif score.is_told:
-        finding = Finding.BETTER if score.low > 0 else Finding.WORSE
-        text = f"{other.name} is {finding} than {control.name}: by {_span(score)}."
-    elif max(abs(score.low), abs(score.high)) <= matters:
+    elif matters and max(abs(score.low), abs(score.high)) <= matters:
         finding = Finding.ALIKE
         text = f"{other.name} and {control.name} differ by less than {matters:g}: {_span(score)}."
+    elif score.is_told:
+        finding = Finding.BETTER if (score.high < 0) == less_is_better else Finding.WORSE
+        text = f"{other.name} is {finding} than {control.name}: by {_span(score)}."
     else:
         finding = Finding.TOO_EARLY
         more = _more(other, control, score, level)
