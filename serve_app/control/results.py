@@ -140,14 +140,10 @@ class Results:
 
 
 def _periods(study: Study, arrivals: Rows) -> list[Period]:
-    """Units by epoch; those of an epoch that is not known, or of a shadow, are left out."""
-    names = [arm.name for arm in study.experiment.arms]
+    """Units by epoch; those of an epoch that is not known are left out."""
     counts = {(row["epoch"], row["arm"]): int(row["units"]) for row in arrivals}
     return [
-        Period(
-            tuple(weight for weight in weights if weight),
-            tuple(counts.get((epoch, n), 0) for n, w in zip(names, weights, strict=True) if w),
-        )
+        Period(weights, tuple(counts.get((epoch, a.name), 0) for a in study.experiment.arms))
         for epoch, weights in enumerate(study.periods, 1)
     ]
 

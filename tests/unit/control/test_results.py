@@ -40,3 +40,11 @@ def test_less_time_is_better_and_is_told_in_seconds() -> None:
 def test_a_shadow_cannot_win_however_fast_it_is() -> None:
     assert results(Goal.SPEED, A, B, DARK, a=2, b=2.1, dark=3).winner == "b"
     assert results(Goal.SPEED, A, B, DARK, a=2, b=2, dark=3).winner is None
+
+
+def test_a_unit_of_an_arm_that_had_no_weight_raises_the_alarm() -> None:
+    right = [{"epoch": 1, "arm": "a", "units": 50}]
+    wrong = [*right, {"epoch": 1, "arm": "dark", "units": 1}]
+    for arrivals, alarm in ((right, False), (wrong, True)):
+        told = results(Goal.SCORE, A, DARK, Arm("c", "base", 0), arrivals=arrivals).record(0)
+        assert told["mismatch"]["alarm"] is alarm
