@@ -196,7 +196,7 @@ class Feedback(Record):
 
     Attributes:
         score: -1 to 1; more is better.
-        experiment, arm: which answered; None if no experiment did.
+        experiment, arm: that it counts for; None if it counts for none.
     """
 
     request_id: str
