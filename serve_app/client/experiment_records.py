@@ -143,7 +143,7 @@ class ArmVerdict(Record):
         errors: of the error rate.
         more_units: in both arms together, until the present difference would be told; None if that
             cannot be said.
-        detectable: the least difference of the goal that would be told by now.
+        detectable: the least difference of the goal that would be told by now, four times of five.
     """
 
     arm: str

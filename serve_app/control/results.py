@@ -10,16 +10,8 @@ from serve_app.experiments.commands import Goal
 from serve_app.experiments.experiment import Arm, State
 from serve_app.experiments.mismatch import Period, is_mismatch, p_value
 from serve_app.experiments.moments import Moments
-from serve_app.experiments.power import detectable
 from serve_app.experiments.sequential import Difference, interval
-from serve_app.experiments.verdict import (
-    ALPHA,
-    Finding,
-    Observed,
-    Verdict,
-    level_of,
-    verdicts,
-)
+from serve_app.experiments.verdict import ALPHA, Finding, Observed, Verdict, verdicts
 
 Json = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -115,8 +107,6 @@ class Results:
         }
 
     def _verdict(self, verdict: Verdict) -> Json:
-        control, goal = self.study.experiment.control.name, self.study.goal.value
-        one, other = (self._moments(name, goal) for name in (verdict.arm, control))
         return {
             "arm": verdict.arm,
             "finding": verdict.finding.value,
@@ -124,7 +114,7 @@ class Results:
             "difference": _difference(verdict.score),
             "errors": _difference(verdict.errors),
             "more_units": verdict.more_units,
-            "detectable": detectable(one, other, level_of(len(self.verdicts))),
+            "detectable": verdict.detectable,
         }
 
     def _observed(self, arm: Arm) -> Observed:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from serve_app.experiments.mismatch import Period, is_mismatch
 from serve_app.experiments.moments import Moments
-from serve_app.experiments.power import needed
+from serve_app.experiments.power import detectable, needed
 from serve_app.experiments.sequential import BURN_IN, Difference, difference
 
 ALPHA = 0.05
@@ -30,6 +30,8 @@ class Verdict:
         score: the arm's less the control arm's, in units of what is compared.
         more_units: in both arms together, until the present difference would be told; None if
             that cannot be said, or there is nothing more to know.
+        detectable: the least difference that would be found with so many units as there are, four
+            times of five; None if there are too few.
     """
 
     arm: str
@@ -38,6 +40,7 @@ class Verdict:
     errors: Difference
     text: str
     more_units: int | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,10 @@ def verdicts(
         matters: the least difference in score that anybody cares for.
         less_is_better: as of times.
     """
-    level = level_of(len(others))
+    level = ALPHA / max(1, len(others)) / 2
     if is_mismatch(periods):
         return [_mismatched(control, other, level) for other in others]
     return [_verdict(control, other, matters, less_is_better, level) for other in others]
-
-
-def level_of(others: int) -> float:
-    """The level at which each difference of so many arms from the control arm is told."""
-    return ALPHA / max(1, others) / 2
 
 
 def _mismatched(control: Observed, other: Observed, level: float) -> Verdict:
@@ -92,7 +90,7 @@ def _verdict(
 ) -> Verdict:
     score = difference(other.score, control.score, level)
     errors = difference(other.errors, control.errors, level)
-    more = None
+    more, least = None, detectable(other.score, control.score, level)
     if errors.low > 0:
         finding = Finding.HARMFUL
         text = (
@@ -108,8 +106,8 @@ def _verdict(
     else:
         finding = Finding.TOO_EARLY
         more = _more(other, control, score, level)
-        text = _too_early(other, control, score, more)
-    return Verdict(other.name, finding, score, errors, text, more)
+        text = _too_early(other, control, score, more, least)
+    return Verdict(other.name, finding, score, errors, text, more, least)
 
 
 _MISMATCH = (
@@ -123,12 +121,16 @@ def _more(other: Observed, control: Observed, score: Difference, level: float) -
     return None if units is None else max(0, units - other.score.units - control.score.units)
 
 
-def _too_early(other: Observed, control: Observed, score: Difference, more: int | None) -> str:
+def _too_early(
+    other: Observed, control: Observed, score: Difference, more: int | None, least: float | None
+) -> str:
     if min(other.score.units, control.score.units) < BURN_IN:
         return f"Too early: nothing is said before each arm has {BURN_IN} units with a score."
     text = f"Not decided: {other.name} less {control.name} is {_span(score)}."
     if more:
         text += f" If that is the difference, about {more:,} more units would tell."
+    if least:
+        text += f" One of {least:.2g} would have been found by now, four times of five."
     return text
 
 

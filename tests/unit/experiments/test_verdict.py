@@ -87,6 +87,9 @@ def test_it_says_how_many_more_units_would_tell() -> None:
     assert verdict.more_units is not None
     assert verdict.more_units > 0
     assert f"about {verdict.more_units:,} more units" in verdict.text
+    assert verdict.detectable is not None
+    assert verdict.detectable > 0.06
+    assert f"One of {verdict.detectable:.2g} would have been found by now" in verdict.text
 
 
 def test_with_more_arms_each_must_show_more() -> None:
