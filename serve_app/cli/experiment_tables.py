@@ -137,5 +137,6 @@ _COLUMNS = (
     _Column("score", partial(_figure, "score", "{:.3g}".format)),
     _Column("first token", partial(_figure, "first_token_s", seconds)),
     _Column("tokens/s", partial(_figure, "tokens_per_s", "{:.1f}".format)),
+    _Column("tokens", partial(_figure, "completion_tokens", "{:.0f}".format), always=False),
     _Column("finished", _finished, number=False, always=False),
 )

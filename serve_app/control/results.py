@@ -81,10 +81,9 @@ class Results:
         said = [one.text for one in self.verdicts]
         if self.study.experiment.state is State.DRAFT:
             said = ["It has not begun: start it."]
-        said += [
-            f"The model of {arm} answers no more: its units get the control arm's, uncounted."
-            for arm in self._gone
-        ]
+        refused = self.study.experiment.control.name in self._gone
+        instead = "are refused" if refused else "get the control arm's, uncounted"
+        said += [f"The model of {arm} answers no more: its units {instead}." for arm in self._gone]
         return " ".join(dict.fromkeys(said))
 
     def _arm(self, arm: Arm) -> Json:

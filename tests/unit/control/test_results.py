@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from serve_app.control.observed import METRICS, MOMENTS
 from serve_app.control.results import Results
@@ -22,10 +23,11 @@ def row(arm: str, goal: Goal, mean: float) -> dict[str, Any]:
     return {"arm": arm, "units": 2000, "requests": 2000, "errors": 0} | nothing | told
 
 
-def results(goal: Goal, *arms: Arm, arrivals: Any = (), **means: float) -> Results:
+def results(goal: Goal, *arms: Arm, arrivals: Any = (), gone: Any = (), **means: float) -> Results:
     experiment = Experiment("e", "salt", arms).started()
     study = Study(experiment, 0, 0, goal).with_(experiment, 0)
-    return Results(study, [row(arm, goal, mean) for arm, mean in means.items()], arrivals, [])
+    rows = [row(arm, goal, mean) for arm, mean in means.items()]
+    return Results(study, rows, arrivals, [], gone)
 
 
 def test_less_time_is_better_and_is_told_in_seconds() -> None:
@@ -48,3 +50,11 @@ def test_a_unit_of_an_arm_that_had_no_weight_raises_the_alarm() -> None:
     for arrivals, alarm in ((right, False), (wrong, True)):
         told = results(Goal.SCORE, A, DARK, Arm("c", "base", 0), arrivals=arrivals).record(0)
         assert told["mismatch"]["alarm"] is alarm
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [(["b"], "The model of b answers no more: its units get"), (["a"], "its units are refused.")],
+)
+def test_it_says_who_answers_where_a_model_is_gone(gone: list[str], words: str) -> None:
+    assert words in results(Goal.SCORE, A, B, gone=gone).record(0)["text"]
