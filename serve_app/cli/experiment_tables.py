@@ -129,7 +129,7 @@ def _figure(name: str, say: Say, results: ExperimentResults, arm: ArmResults) ->
 
 _COLUMNS = (
     _Column("arm", _name, number=False),
-    _Column("model", _model, number=False),
+    _Column("model", _model, number=False, always=False),
     _Column("share", _share),
     _Column("units", _units),
     _Column("requests", _requests, always=False),

@@ -50,9 +50,10 @@ def test_an_arm_is_a_row() -> None:
 
 
 def test_a_narrow_terminal_does_without_what_matters_least() -> None:
-    wide, narrow = lines(results()), lines(results(), 90)
-    assert {"requests", "finished"} <= set(wide[1])
-    assert not {"requests", "finished"} & set(narrow[1])
+    wide, narrow = lines(results()), lines(results(), 80)
+    assert {"model", "requests", "tokens", "finished"} <= set(wide[1])
+    assert not {"model", "requests", "tokens", "finished"} & set(narrow[1])
+    assert narrow[3][:2] == ["a", "75%"], "names are whole"
     assert {"units", "score", "tokens/s"} <= set(narrow[1])
 
 
