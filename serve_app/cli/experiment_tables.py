@@ -129,7 +129,7 @@ def _figure(name: str, say: Say, results: ExperimentResults, arm: ArmResults) ->
 
 _COLUMNS = (
     _Column("arm", _name, number=False),
-    _Column("model", _model, number=False),
+    _Column("model", _model, number=False, always=False),
     _Column("share", _share),
     _Column("units", _units),
     _Column("requests", _requests, always=False),
@@ -137,5 +137,6 @@ _COLUMNS = (
     _Column("score", partial(_figure, "score", "{:.3g}".format)),
     _Column("first token", partial(_figure, "first_token_s", seconds)),
     _Column("tokens/s", partial(_figure, "tokens_per_s", "{:.1f}".format)),
+    _Column("tokens", partial(_figure, "completion_tokens", "{:.0f}".format), always=False),
     _Column("finished", _finished, number=False, always=False),
 )

@@ -143,7 +143,7 @@ class ArmVerdict(Record):
         errors: of the error rate.
         more_units: in both arms together, until the present difference would be told; None if that
             cannot be said.
-        detectable: the least difference of the goal that would be told by now.
+        detectable: the least difference of the goal that would be told by now, four times of five.
     """
 
     arm: str
@@ -196,7 +196,7 @@ class Feedback(Record):
 
     Attributes:
         score: -1 to 1; more is better.
-        experiment, arm: which answered; None if no experiment did.
+        experiment, arm: that it counts for; None if it counts for none.
     """
 
     request_id: str

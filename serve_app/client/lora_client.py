@@ -55,9 +55,10 @@ class LoraClient:
         """A whole answer of an adapter.
 
         Args:
-            lora_name: an adapter, ``adapter@v2``, an alias, or ``base``.
+            lora_name: an adapter, ``adapter@v2``, an alias, an experiment, or ``base``.
             messages: the conversation, or a text, which is the user's.
-            params: any of ``chat.completions.create``: ``max_tokens``, ``user``, ...
+            params: any of ``chat.completions.create``: ``max_tokens``, ``user``, by which an
+                experiment assigns, ``extra_headers``, ...
         """
         request = chat_request(lora_name, messages, params)
         sent = self._clock()

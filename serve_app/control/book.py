@@ -115,6 +115,12 @@ class Book:
         """The adapter's open registrations, in order."""
         return [self.open[number] for number in sorted(self._waiting.get(name, ()))]
 
+    def held(self, name: str) -> frozenset[int]:
+        """Numbers of the adapter's versions that experiments answer with."""
+        models = (model for study in self.studies.values() for model in study.experiment.models)
+        parts = (model.partition("@v") for model in models)
+        return frozenset(int(number) for adapter, at, number in parts if at and adapter == name)
+
     def issued_to(self, tenant: str) -> list[Issued]:
         """The tenant's keys, good or not, by id."""
         return [self.issued[id_] for id_ in sorted(self._issued_to.get(tenant, ()))]

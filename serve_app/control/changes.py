@@ -65,7 +65,9 @@ def publication(
     if not may_manage(registration.command.actor, before):  # it changed hands meanwhile
         raise taken(before.name)
     new = _kept(registration, checked, before, now)
-    after = published(_agreed(before, registration), new, rules.keep, revision)
+    after = published(
+        _agreed(before, registration), new, rules.keeping(before.name, book), revision
+    )
     must_leave_room(after, book, rules)
     number = new.version.number
     ended = succeeded(registration, number, now)

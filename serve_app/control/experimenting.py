@@ -117,7 +117,7 @@ class Experimenting:
         await self._judge(command, one, command.score)
         if other is not None:
             await self._judge(command, other, 0.0)
-        name = self._name_of(one.experiment)
+        name = self._name_of(one.experiment) if one.unit else None
         return Answer(200, feedback_record(one.request_id, command, name, arm_of(one.arm)))
 
     async def sweep(self, feedback_before: int) -> None:

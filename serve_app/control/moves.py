@@ -55,7 +55,9 @@ def _rollback(
     assert number is not None
     if number == adapter.current:
         return None
-    after = in_force(replace(adapter, updated=now), number, rules.keep, revision)
+    after = in_force(
+        replace(adapter, updated=now), number, rules.keeping(adapter.name, book), revision
+    )
     must_leave_room(after, book, rules)
     deed = deed_of(command.actor, "rollback", after, now, version=number)
     return Change((deed,), (after,))
@@ -75,7 +77,7 @@ def _put_alias(
     if adapter.aliases.get(command.alias) == number:
         return None
     adapter = replace(adapter, updated=now)
-    after = with_alias(adapter, command.alias, number, rules.keep, revision)
+    after = with_alias(adapter, command.alias, number, rules.keeping(adapter.name, book), revision)
     must_leave_room(after, book, rules)
     deed = deed_of(command.actor, "put_alias", after, now, alias=command.alias, version=number)
     return Change((deed,), (after,))
@@ -88,7 +90,9 @@ def _remove_alias(
     adapter = managed(command.actor, book.adapters.get(command.name), command.name)
     if command.alias not in adapter.aliases:
         raise AdapterNotFound(command.alias, code="alias_not_found")
-    after = without_alias(replace(adapter, updated=now), command.alias, rules.keep, revision)
+    after = without_alias(
+        replace(adapter, updated=now), command.alias, rules.keeping(adapter.name, book), revision
+    )
     deed = deed_of(command.actor, "remove_alias", after, now, alias=command.alias)
     return Change((deed,), (after,))
 

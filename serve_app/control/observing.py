@@ -31,7 +31,8 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request that feedback is about; ``experiment`` and ``arm`` are empty if it had none."""
+    """A request that feedback is about; ``experiment`` and ``arm`` are empty if it had none, and
+    ``unit`` if it is not counted."""
 
     request_id: str
     experiment: str

@@ -10,7 +10,6 @@ from serve_app.experiments.commands import Goal
 from serve_app.experiments.experiment import Arm, State
 from serve_app.experiments.mismatch import Period, is_mismatch, p_value
 from serve_app.experiments.moments import Moments
-from serve_app.experiments.power import detectable
 from serve_app.experiments.sequential import Difference, interval
 from serve_app.experiments.verdict import ALPHA, Finding, Observed, Verdict, verdicts
 
@@ -23,7 +22,6 @@ METHOD = (
     f"(Deng et al. 2018). Verdicts share a level of {ALPHA:g} among all arms."
 )
 _LESS_IS_BETTER = frozenset({Goal.LATENCY})
-_WINNING = (Finding.BETTER,)
 
 
 class Results:
@@ -43,13 +41,24 @@ class Results:
         self._gone = gone
         self._periods = _periods(study, arrivals)
         control, *others = map(self._observed, study.experiment.arms)
-        self.verdicts = verdicts(control, others, self._periods, study.matters)
+        self.verdicts = verdicts(
+            control,
+            others,
+            self._periods,
+            study.matters,
+            less_is_better=study.goal in _LESS_IS_BETTER,
+        )
 
     @property
     def winner(self) -> str | None:
-        """The arm that is better than the control arm, by the most if there are several."""
-        better = [one for one in self.verdicts if one.finding in _WINNING]
-        return max(better, key=lambda one: one.score.estimate).arm if better else None
+        """The arm that is better than the control arm, by the most if there are several. A shadow,
+        which answers when there is room to spare alone, is none."""
+        better = [
+            one
+            for one in self.verdicts
+            if one.finding is Finding.BETTER and not self.study.experiment.arm(one.arm).shadow
+        ]
+        return max(better, key=lambda one: abs(one.score.estimate)).arm if better else None
 
     def record(self, now: int) -> Json:
         """All of it."""
@@ -72,10 +81,9 @@ class Results:
         said = [one.text for one in self.verdicts]
         if self.study.experiment.state is State.DRAFT:
             said = ["It has not begun: start it."]
-        said += [
-            f"The model of {arm} answers no more: its units get the control arm's, uncounted."
-            for arm in self._gone
-        ]
+        refused = self.study.experiment.control.name in self._gone
+        instead = "are refused" if refused else "get the control arm's, uncounted"
+        said += [f"The model of {arm} answers no more: its units {instead}." for arm in self._gone]
         return " ".join(dict.fromkeys(said))
 
     def _arm(self, arm: Arm) -> Json:
@@ -98,23 +106,19 @@ class Results:
         }
 
     def _verdict(self, verdict: Verdict) -> Json:
-        control, goal = self.study.experiment.control.name, self.study.goal
-        level = ALPHA / max(1, len(self.verdicts)) / 2
-        one, other = (self._moments(name, goal.value) for name in (verdict.arm, control))
         return {
             "arm": verdict.arm,
             "finding": verdict.finding.value,
             "text": verdict.text,
-            "difference": _difference(verdict.score, -1 if goal in _LESS_IS_BETTER else 1),
+            "difference": _difference(verdict.score),
             "errors": _difference(verdict.errors),
             "more_units": verdict.more_units,
-            "detectable": detectable(one, other, level),
+            "detectable": verdict.detectable,
         }
 
     def _observed(self, arm: Arm) -> Observed:
-        goal = self._moments(arm.name, self.study.goal.value)
-        score = goal.negated if self.study.goal in _LESS_IS_BETTER else goal
-        return Observed(arm.name, score, self._moments(arm.name, "error_rate"))
+        score, errors = (self._moments(arm.name, m) for m in (self.study.goal.value, "error_rate"))
+        return Observed(arm.name, score, errors)
 
     def _moments(self, arm: str, metric: str) -> Moments:
         row = self._rows.get(arm)
@@ -125,14 +129,10 @@ class Results:
 
 
 def _periods(study: Study, arrivals: Rows) -> list[Period]:
-    """Units by epoch; those of an epoch that is not known, or of a shadow, are left out."""
-    names = [arm.name for arm in study.experiment.arms]
+    """Units by epoch; those of an epoch that is not known are left out."""
     counts = {(row["epoch"], row["arm"]): int(row["units"]) for row in arrivals}
     return [
-        Period(
-            tuple(weight for weight in weights if weight),
-            tuple(counts.get((epoch, n), 0) for n, w in zip(names, weights, strict=True) if w),
-        )
+        Period(weights, tuple(counts.get((epoch, a.name), 0) for a in study.experiment.arms))
         for epoch, weights in enumerate(study.periods, 1)
     ]
 
@@ -147,12 +147,11 @@ def _figure(moments: Moments) -> Json:
     }
 
 
-def _difference(found: Difference, sign: int = 1) -> Json:
-    low, high = sorted((sign * found.low, sign * found.high))
+def _difference(found: Difference) -> Json:
     return {
-        "estimate": sign * found.estimate,
-        "low": _finite(low),
-        "high": _finite(high),
+        "estimate": found.estimate,
+        "low": _finite(found.low),
+        "high": _finite(found.high),
         "p": found.p,
     }
 

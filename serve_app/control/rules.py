@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serve_app.adapters.commands import Actor
-from serve_app.control.adapter import Adapter
+from serve_app.control.adapter import Adapter, Keep
 from serve_app.control.book import Book, Deed
 from serve_app.errors import AdapterConflict
 
@@ -22,6 +22,10 @@ class Rules:
     base: str
     keep: int
     capacity: int
+
+    def keeping(self, name: str, book: Book) -> Keep:
+        """Which versions of an adapter go on answering."""
+        return Keep(self.keep, book.held(name))
 
 
 def must_leave_room(adapter: Adapter, book: Book, rules: Rules) -> None:

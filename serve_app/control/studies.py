@@ -201,13 +201,19 @@ def _aliased(
     others: tuple[Adapter, ...] = ()
     if holder not in (None, name):
         other = managed(command.actor, book.adapters.get(str(holder)), alias)
-        others = (without_alias(replace(other, updated=now), alias, rules.keep, revision),)
+        others = (
+            without_alias(
+                replace(other, updated=now), alias, rules.keeping(other.name, book), revision
+            ),
+        )
     entry, number = adapter.entry(), int(version)
     if entry is None or number not in entry.versions:
         raise ModelNotFound(arm.model)
     if adapter.aliases.get(alias) == number:
         return ()
-    after = with_alias(replace(adapter, updated=now), alias, number, rules.keep, revision)
+    after = with_alias(
+        replace(adapter, updated=now), alias, number, rules.keeping(name, book), revision
+    )
     must_leave_room(after, book, rules)
     return (*others, after)
 

@@ -48,7 +48,8 @@ def answer_record(row: Mapping[str, Any]) -> Json:
 def feedback_record(
     request_id: str, command: GiveFeedback, experiment: str | None, arm: str
 ) -> Json:
-    """What somebody thought of an answer; of an arm's, if ``experiment`` is one's name."""
+    """What somebody thought of an answer, and which arm it counts for, if ``experiment`` is one's
+    name."""
     return {
         "object": "feedback",
         "request_id": request_id,

@@ -93,6 +93,12 @@ class Experiment:
         return tuple(arm.weight for arm in self.arms)
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """What may answer from now on: every arm's, until it is stopped with one that does."""
+        last = self.answering if self.state is State.STOPPED else None
+        return tuple(arm.model for arm in ((last,) if last else self.arms))
+
+    @property
     def answering(self) -> Arm | None:
         """The arm that answers everybody; None while units are shared out."""
         if self.state is State.RUNNING:

@@ -44,11 +44,6 @@ class Moments:
         )
 
     @property
-    def negated(self) -> "Moments":
-        """Of observations that count the other way round, so that more is better."""
-        return Moments(self.units, self.n, -self.s, self.nn, self.ss, -self.ns)
-
-    @property
     def mean(self) -> float:
         """Of all observations; 0 if there are none."""
         return self.s / self.n if self.n else 0.0

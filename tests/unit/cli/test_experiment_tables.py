@@ -40,19 +40,20 @@ def test_an_arm_is_a_row() -> None:
     control, better, shadow = lines(results())[3:6]
     assert control == [
         *("a", "control", "finance@v1", "75%", "1,200", "4,800", "0.4%"),
-        *("0.41", "(0.35", "to", "0.48)", "0.31", "s", "52.4"),
+        *("0.41", "(0.35", "to", "0.48)", "0.31", "s", "52.4", "118"),
         *("stop", "98.3%", "·", "length", "1.67%"),
     ]
     assert better[:5] == ["b", "finance@v2", "25%", "400", "1,600"]
-    assert better[-5:] == ["87", "ms", "52.4", "stop", "100%"]
+    assert better[-6:] == ["87", "ms", "52.4", "118", "stop", "100%"]
     assert shadow[:4] == ["c", "finance@v3", "5%", "shadow"]
-    assert shadow[4:] == ["0", "0", *"–––––"]  # noqa: RUF001 - nothing is known of it
+    assert shadow[4:] == ["0", "0", *"––––––"]  # noqa: RUF001 - nothing is known of it
 
 
 def test_a_narrow_terminal_does_without_what_matters_least() -> None:
-    wide, narrow = lines(results()), lines(results(), 90)
-    assert {"requests", "finished"} <= set(wide[1])
-    assert not {"requests", "finished"} & set(narrow[1])
+    wide, narrow = lines(results()), lines(results(), 80)
+    assert {"model", "requests", "tokens", "finished"} <= set(wide[1])
+    assert not {"model", "requests", "tokens", "finished"} & set(narrow[1])
+    assert narrow[3][:2] == ["a", "75%"], "names are whole"
     assert {"units", "score", "tokens/s"} <= set(narrow[1])
 
 

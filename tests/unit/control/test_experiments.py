@@ -1,11 +1,13 @@
 """Experiments in the registry: who may do what to them, how they go on, and what is observed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from serve_app.adapters.commands import Actor
+from serve_app.control.adapter import ANSWERING
 from serve_app.experiments.commands import (
     Create,
     Delete,
@@ -124,6 +126,25 @@ async def test_what_is_over_stays_over(site: Bench) -> None:
     assert site.control.revision == revision, "it is so already"
     for command in (Start(ACME, "tone"), Ramp(ACME, "tone", "b", 0.5), Stop(ACME, "tone", "a")):
         assert await refused(site, command) == "409 experiment_conflict"
+
+
+async def test_the_versions_of_arms_are_kept_while_the_experiment_may_answer_with_them(
+    make: Callable[..., Any],
+) -> None:
+    bench = await make(keep=2)
+    await bench.declare()
+    await bench.register("finance", "/a", owner="acme")
+    await bench.register("finance", "/b", owner="acme")
+    await done(bench, TONE)
+    for source in ("/c", "/d", "/e"):
+        await bench.register("finance", source, owner="acme")
+    assert bench.control.book.adapters["finance"].numbers(*ANSWERING) == [5, 2, 1]
+    await done(bench, Stop(ACME, "tone", "b"))
+    await bench.register("finance", "/f", owner="acme")
+    assert bench.control.book.adapters["finance"].numbers(*ANSWERING) == [6, 2]
+    await done(bench, Delete(ACME, "tone"))
+    await bench.register("finance", "/g", owner="acme")
+    assert bench.control.book.adapters["finance"].numbers(*ANSWERING) == [7, 6]
 
 
 async def test_an_alias_moves_to_the_winner_from_wherever_it_was(site: Bench) -> None:

@@ -45,6 +45,36 @@ def test_what_does_not_matter_is_alike() -> None:
     assert said(observed("b", 0.0), matters=0.01).finding is Finding.TOO_EARLY
 
 
+def test_a_difference_that_is_known_but_does_not_matter_is_alike() -> None:
+    small = observed("b", 0.05, units=200_000)
+    (verdict,) = verdicts(observed("control", 0.0, 200_000), [small], EVEN, matters=0.5)
+    assert verdict.score.is_told
+    assert verdict.finding is Finding.ALIKE
+
+
+def test_scores_that_are_all_the_same_so_far_decide_nothing() -> None:
+    same = [Observed(name, Moments.of([(1, 1.0)] * 60), Moments()) for name in ("a", "b")]
+    (verdict,) = verdicts(same[0], same[1:], EVEN)
+    assert verdict.finding is Finding.TOO_EARLY
+
+
+@pytest.mark.parametrize(
+    ("seconds", "finding", "words"),
+    [
+        (-0.3, Finding.BETTER, "b is better than control: by -0.3 ("),
+        (0.3, Finding.WORSE, "b is worse than control: by +0.3 ("),
+        (0.02, Finding.TOO_EARLY, "Not decided: b less control is +0.02 ("),
+    ],
+)
+def test_where_less_is_better_words_have_the_sign_of_what_was_seen(
+    seconds: float, finding: Finding, words: str
+) -> None:
+    control, other = observed("control", 0.0), observed("b", seconds)
+    (verdict,) = verdicts(control, [other], EVEN, less_is_better=True)
+    assert verdict.finding is finding
+    assert verdict.text.startswith(words)
+
+
 def test_nothing_is_believed_when_units_get_lost() -> None:
     verdict = said(observed("b", 0.3), [Period((1, 1), (2000, 1500))])
     assert verdict.finding is Finding.MISMATCH
@@ -57,6 +87,9 @@ def test_it_says_how_many_more_units_would_tell() -> None:
     assert verdict.more_units is not None
     assert verdict.more_units > 0
     assert f"about {verdict.more_units:,} more units" in verdict.text
+    assert verdict.detectable is not None
+    assert verdict.detectable > 0.06
+    assert f"One of {verdict.detectable:.2g} would have been found by now" in verdict.text
 
 
 def test_with_more_arms_each_must_show_more() -> None:

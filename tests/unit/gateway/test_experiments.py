@@ -103,6 +103,25 @@ async def test_a_pause_gives_everybody_the_first_arm_and_then_back_what_they_had
     assert sum(arm["requests"] for arm in told["arms"]) == 60, "those of the pause do not count"
 
 
+async def test_feedback_on_an_answer_of_a_pause_counts_for_no_arm(site: RealSite) -> None:
+    await a_trial(site)
+    await done(site, "POST", f"{TRIALS}/tone/pause")
+    judged = {"request_id": (await say(site)).headers["x-request-id"], "score": 1}
+    told = await done(site, "POST", "/v1/feedback", judged, ACME_KEY)
+    assert (told["experiment"], told["arm"]) == (None, None)
+    assert [arm["figures"]["score"]["count"] for arm in (await results(site, 1))["arms"]] == [0, 0]
+
+
+async def test_usage_tells_arms_apart(site: RealSite) -> None:
+    await a_trial(site)
+    arms = Counter([(await say(site, user)).headers["x-serve-arm"] for user in USERS[:20]])
+    await until(lambda: site.metrics.records >= 20)
+    told = await done(site, "GET", "/v1/usage?group_by=arm&interval=total", key=ACME_KEY)
+    assert {row["arm"]: row["requests"] for row in told["data"]} == {
+        f"tone/{arm}": requests for arm, requests in arms.items()
+    }
+
+
 async def test_a_ramp_moves_units_into_its_arm_alone(site: RealSite) -> None:
     await a_trial(site)
     await done(site, "POST", f"{TRIALS}/tone/ramp", {"arm": "b", "share": 0.1})
