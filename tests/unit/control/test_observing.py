@@ -1,0 +1,42 @@
+"""What arms are observed to do, however odd it is, can be written down and asked for."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from serve_app.experiments.commands import ListAnswers
+from serve_app.experiments.experiment import Arm
+from serve_app.tenancy.usage import Batch
+from tests.unit.control.bench import ACME, Bench
+from tests.unit.control.desk import a_record
+from tests.unit.control.test_experiments import ARMS, TONE, done
+
+DARK = Arm("dark", "finance", weight=0, shadow=1.0)
+SHADOWED = replace(TONE, arms=(*ARMS, DARK))
+
+
+@pytest.fixture
+async def site(bench: Bench) -> Bench:
+    """Acme's ``finance`` in two versions."""
+    await bench.declare()
+    await bench.register("finance", "/a", owner="acme")
+    await bench.register("finance", "/b", owner="acme")
+    return bench
+
+
+async def observe(site: Bench, number: int, *told: tuple[str, str, dict[str, Any]]) -> None:
+    """A batch of requests of acme's to ``tone``: unit, arm, and what else is said of each."""
+    salt = site.control.book.studies["tone"].experiment.salt
+    usual = {"tenant": "acme", "experiment": salt, "epoch": 1}
+    records = [
+        a_record(**usual | {"unit": u, "arm": f"tone/{arm}"} | more) for u, arm, more in told
+    ]
+    await site.control.record(Batch("g", number, tuple(records)))
+
+
+async def test_an_answer_may_say_anything(site: Bench) -> None:
+    await done(site, SHADOWED)
+    await observe(site, 1, ("u1", "dark", {"epoch": 0, "answer": "one\0two"}))
+    (kept,) = (await done(site, ListAnswers(ACME, "tone")))["data"]
+    assert kept["answer"] == "one\ufffdtwo"
