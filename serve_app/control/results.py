@@ -47,8 +47,12 @@ class Results:
 
     @property
     def winner(self) -> str | None:
-        """The arm that is better than the control arm, by the most if there are several."""
-        better = [one for one in self.verdicts if one.finding in _WINNING]
+        """The arm that is better than the control arm, by the most if there are several; a shadow
+        cannot win."""
+        shadows = {arm.name for arm in self.study.experiment.arms if arm.shadow}
+        better = [
+            one for one in self.verdicts if one.finding in _WINNING and one.arm not in shadows
+        ]
         return max(better, key=lambda one: one.score.estimate).arm if better else None
 
     def record(self, now: int) -> Json:

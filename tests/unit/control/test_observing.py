@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.experiments.commands import ListAnswers
+from serve_app.experiments.commands import Goal, ListAnswers, Promote, ShowResults
 from serve_app.experiments.experiment import Arm
 from serve_app.tenancy.usage import Batch
 from tests.unit.control.bench import ACME, Bench
@@ -40,3 +40,23 @@ async def test_an_answer_may_say_anything(site: Bench) -> None:
     await observe(site, 1, ("u1", "dark", {"epoch": 0, "answer": "one\0two"}))
     (kept,) = (await done(site, ListAnswers(ACME, "tone")))["data"]
     assert kept["answer"] == "one\ufffdtwo"
+
+
+async def test_a_shadow_is_never_the_winner(site: Bench) -> None:
+    await done(site, replace(SHADOWED, goal=Goal.SPEED))
+    took = {"a": 2.0, "b": 1.0, "dark": 0.5}
+    await observe(
+        site,
+        1,
+        *(
+            (
+                f"u{n}",
+                arm,
+                {"duration_s": took[arm] * (1 + n % 7 / 10), "epoch": int(arm != "dark")},
+            )
+            for n in range(200)
+            for arm in ("dark", "ab"[n % 2])
+        ),
+    )
+    assert (await done(site, ShowResults(ACME, "tone")))["winner"] == "b"
+    assert (await done(site, Promote(ACME, "tone")))["winner"] == "b"
