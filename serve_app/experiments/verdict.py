@@ -88,7 +88,7 @@ def _verdict(
     elif score.is_told:
         finding = Finding.BETTER if score.low > 0 else Finding.WORSE
         text = f"{other.name} is {finding} than {control.name}: by {_span(score)}."
-    elif max(abs(score.low), abs(score.high)) <= matters:
+    elif max(abs(score.low), abs(score.high)) < matters:
         finding = Finding.ALIKE
         text = f"{other.name} and {control.name} differ by less than {matters:g}: {_span(score)}."
     else:

@@ -45,6 +45,14 @@ def test_what_does_not_matter_is_alike() -> None:
     assert said(observed("b", 0.0), matters=0.01).finding is Finding.TOO_EARLY
 
 
+def test_scores_that_are_all_the_same_are_not_yet_alike_if_any_difference_matters() -> None:
+    ones = Moments.of((1, 1.0) for _ in range(60))
+    control, other = (Observed(name, ones, Moments()) for name in "ab")
+    (verdict,) = verdicts(control, [other], EVEN)
+    assert (verdict.finding, verdict.more_units) == (Finding.TOO_EARLY, None)
+    assert verdict.text == "Not decided: b less a is +0 (+0 to +0)."
+
+
 def test_nothing_is_believed_when_units_get_lost() -> None:
     verdict = said(observed("b", 0.3), [Period((1, 1), (2000, 1500))])
     assert verdict.finding is Finding.MISMATCH
