@@ -45,6 +45,8 @@ from serve_app.experiments.commands import (
 SALT_BYTES = 8
 LOOK_S = 0.25
 """Usage that is awaited is looked for so often."""
+SCORE_DIGITS = 6
+"""Of a score: squares of much smaller ones are beyond a database's numbers."""
 PREFIXES = ("chatcmpl-", "cmpl-", "resp_")
 """What vLLM's answers put before the id of their request."""
 
@@ -196,7 +198,7 @@ class Experimenting:
             "tenant": command.actor.tenant,
             "request_id": answered.request_id,
             "at": self._now(),
-            "score": score,
+            "score": round(score, SCORE_DIGITS),
             "labels": dict(command.labels),
         }
         await self._observations.judge(answered, row)

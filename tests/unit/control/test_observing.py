@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from serve_app.experiments.commands import Goal, ListAnswers, Promote, ShowResults
+from serve_app.experiments.commands import (
+    GiveFeedback,
+    Goal,
+    ListAnswers,
+    Promote,
+    ShowResults,
+)
 from serve_app.experiments.experiment import Arm
 from serve_app.tenancy.usage import Batch
 from tests.unit.control.bench import ACME, Bench
@@ -35,6 +41,11 @@ async def observe(site: Bench, number: int, *told: tuple[str, str, dict[str, Any
     await site.control.record(Batch("g", number, tuple(records)))
 
 
+async def judge(site: Bench, request_id: str, score: float) -> None:
+    answer = await site.control.manage(GiveFeedback(ACME, request_id, score))
+    assert answer.status == 200, answer.body
+
+
 async def test_an_answer_may_say_anything(site: Bench) -> None:
     await done(site, SHADOWED)
     await observe(site, 1, ("u1", "dark", {"epoch": 0, "answer": "one\0two"}))
@@ -60,3 +71,14 @@ async def test_a_shadow_is_never_the_winner(site: Bench) -> None:
     )
     assert (await done(site, ShowResults(ACME, "tone")))["winner"] == "b"
     assert (await done(site, Promote(ACME, "tone")))["winner"] == "b"
+
+
+@pytest.mark.parametrize("score", [5e-324, 1e-155])
+async def test_scores_may_be_as_small_as_anybody_likes(site: Bench, score: float) -> None:
+    await done(site, TONE)
+    requests = [(f"u{n}", "ab"[n % 2], {"request_id": f"r{n}"}) for n in range(120)]
+    await observe(site, 1, *requests)
+    for n in range(120):
+        await judge(site, f"r{n}", score * (n % 4 == 1) if n % 2 else 1.0)
+    told = await done(site, ShowResults(ACME, "tone"))
+    assert told["verdicts"][0]["difference"]["estimate"] == pytest.approx(-1)
