@@ -197,6 +197,7 @@ class Experimenting:
         row = {
             "tenant": command.actor.tenant,
             "request_id": answered.request_id,
+            "usage_id": answered.id,
             "at": self._now(),
             "score": round(score, SCORE_DIGITS),
             "labels": dict(command.labels),

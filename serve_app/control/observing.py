@@ -1,7 +1,7 @@
 """The database of what is observed of arms, and of what people thought of their answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import Table, and_, case, delete, func, insert, or_, select, tuple_, update
@@ -31,8 +31,13 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request that feedback is about; ``experiment`` and ``arm`` are empty if it had none."""
+    """A request that feedback is about; ``experiment`` and ``arm`` are empty if it had none.
 
+    Attributes:
+        id: of its usage.
+    """
+
+    id: int
     request_id: str
     experiment: str
     arm: str
@@ -131,7 +136,7 @@ class Observations:
             RegistryUnavailable: the database does not answer.
         """
         table = usage_schema.requests
-        wanted = (table.c.request_id, table.c.experiment, table.c.arm, table.c.unit)
+        wanted = (table.c[field.name] for field in fields(Answered))
         mine = table.c.request_id.in_(ids), table.c.tenant == tenant
         query = select(*wanted).where(*mine).order_by(table.c.id.desc()).limit(1)
         async with self._store.reading() as connection:
@@ -139,7 +144,7 @@ class Observations:
         return Answered(**rows[0]) if rows else None
 
     async def judge(self, answered: Answered, row: Mapping[str, Any]) -> None:
-        """Keep what somebody thought of an answer, in place of what was thought before.
+        """Keep what somebody thought of an answer, in place of what was thought of it before.
 
         Args:
             row: of the table ``feedback``.
@@ -150,11 +155,12 @@ class Observations:
         mine = [feedback.c[name] == row[name] for name in ("tenant", "request_id")]
         async with self._store.transaction() as connection:
             await connection.execute(select(schema.meta.c.revision).with_for_update())
-            before = (await connection.execute(select(feedback.c.score).where(*mine))).scalar()
-            if before is None:
-                await connection.execute(insert(feedback), [dict(row)])
-            else:
+            kept = await rows_of(connection, select(feedback).where(*mine))
+            if kept:
                 await connection.execute(update(feedback).where(*mine).values(dict(row)))
+            else:
+                await connection.execute(insert(feedback), [dict(row)])
+            before = next((r["score"] for r in kept if r["usage_id"] == answered.id), None)
             place = (answered.experiment, answered.unit, arm_of(answered.arm))
             here = [units.c[k] == v for k, v in zip(("salt", "unit", "arm"), place, strict=True)]
             more = {

@@ -82,3 +82,16 @@ async def test_scores_may_be_as_small_as_anybody_likes(site: Bench, score: float
         await judge(site, f"r{n}", score * (n % 4 == 1) if n % 2 else 1.0)
     told = await done(site, ShowResults(ACME, "tone"))
     assert told["verdicts"][0]["difference"]["estimate"] == pytest.approx(-1)
+
+
+async def test_feedback_on_a_request_says_nothing_of_others_of_its_id(site: Bench) -> None:
+    await done(site, TONE)
+    await observe(site, 1, ("u1", "a", {"request_id": "again"}))
+    await judge(site, "again", 1.0)
+    await observe(site, 2, ("u2", "b", {"request_id": "again"}))
+    for score in (0.5, -1.0):
+        await judge(site, "again", score)
+    scores = [
+        arm["figures"]["score"] for arm in (await done(site, ShowResults(ACME, "tone")))["arms"]
+    ]
+    assert [(score["count"], score["mean"]) for score in scores] == [(1, 1.0), (1, -1.0)]
