@@ -10,6 +10,8 @@ import orjson
 import pytest
 
 from serve_app.routing.messages import Call, Reply, Usage
+from serve_app.tenancy.commands import MakeKey, PutTenant
+from tests.unit.control.bench import ADMIN
 from tests.unit.fakes import news_of, until
 from tests.unit.real_control import ACME_KEY, ADMIN_KEY, RealSite, a_real_site
 
@@ -175,6 +177,27 @@ async def test_an_arm_whose_model_is_gone_leaves_nobody_without_an_answer(site: 
     told = await results(site, 20)
     assert "The model of b answers no more" in told["text"]
     assert told["arms"][0]["requests"] < 20, "those of b's units are not counted as a's"
+
+
+async def a_tenant(site: RealSite, id_: str, **terms: Any) -> str:
+    """A key of a new tenant's, once the gateway knows it."""
+    assert (await site.bench.control.manage(PutTenant(ADMIN, id_, **terms))).status == 201
+    made = await site.bench.control.manage(MakeKey(ADMIN, id_))
+    await until(lambda: site.gateway.known.keyring.find(made.body["key"]) is not None)
+    return str(made.body["key"])
+
+
+@pytest.mark.parametrize("default", ["finance", "tone"])
+async def test_an_arm_of_the_base_is_the_base_whatever_the_default(
+    site: RealSite, default: str
+) -> None:
+    finance = frozenset({"finance"})
+    key = await a_tenant(site, "newco", adapters=finance, default_adapter=default, base=True)
+    arms = {"name": "a", "model": "base"}, {"name": "b", "model": "finance", "weight": 0}
+    await a_trial(site, *arms, owner="newco")
+    answer = await site.ask("POST", CHAT, key, {"model": "tone", "messages": []})
+    assert answer.headers["x-serve-arm"] == "a"
+    assert answer.headers["x-serve-adapter"] == "base"
 
 
 async def test_a_shadow_gets_copies_that_nobody_is_answered_with(site: RealSite) -> None:
