@@ -28,7 +28,7 @@ LOGGER = logging.getLogger("ray.serve")
 MOST = 32
 """Copies under way at once; there is no room to spare for more."""
 MAX_CHARS = 16_384
-"""Of an answer that is kept."""
+"""Of an answer that is kept: those to the owner's own requests are, and no other tenant's."""
 STREAMING = ("stream", "stream_options")
 
 
@@ -108,7 +108,9 @@ class Shadows:
         exchange.open()
         try:
             reply = await exchange.whole()
-            access.status, access.answer = reply.status, text_of(reply)[:MAX_CHARS]
+            access.status = reply.status
+            if access.tenant == to.experiment.owner:
+                access.answer = text_of(reply)[:MAX_CHARS]
         except ApiError as error:
             access.status, access.error = error.status, error.code
         finally:

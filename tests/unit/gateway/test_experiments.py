@@ -223,6 +223,22 @@ async def test_a_shadow_gets_copies_that_nobody_is_answered_with(site: RealSite)
     assert {f"{one['request_id']}.dark" for one in kept} <= {call.request_id for call in copies}
 
 
+async def test_what_a_shadow_says_to_another_tenant_is_not_its_owners_to_read(
+    site: RealSite,
+) -> None:
+    key = await a_tenant(site, "reader", adapters=frozenset({"*"}))
+    arms: list[dict[str, Any]] = [
+        {"name": "a", "model": "finance@v1"},
+        {"name": "dark", "model": "finance", "weight": 0, "shadow": 1.0},
+    ]
+    await a_trial(site, *arms)
+    site.replicas.answer = _whole
+    asked = {"model": "tone", "messages": [{"role": "user", "content": "hello"}]}
+    assert (await site.ask("POST", CHAT, key, asked)).status_code == 200
+    assert (await results(site, 2))["arms"][1]["requests"] == 1
+    assert (await done(site, "GET", f"{TRIALS}/tone/answers"))["data"] == []
+
+
 async def test_a_shadow_gets_nothing_while_the_fleet_has_no_room_to_spare(tmp_path: Path) -> None:
     async with a_real_site(tmp_path) as site:
         site.replicas.news = news_of(capacity=4, other=3)
