@@ -9,7 +9,13 @@ from serve_app.adapters.commands import Actor
 from serve_app.adapters.names import NAME_PATTERN, asked_adapter, is_name
 from serve_app.control.adapter import Adapter, with_alias, without_alias
 from serve_app.control.book import Book, Change, Deed
-from serve_app.control.permissions import managed, must_be_free, must_name_an_adapter, taken
+from serve_app.control.permissions import (
+    managed,
+    may_manage,
+    must_be_free,
+    must_name_an_adapter,
+    taken,
+)
 from serve_app.control.rules import Rules, must_leave_room
 from serve_app.control.study import Study
 from serve_app.errors import InvalidRequest, ModelNotFound, NotFound, PermissionDenied
@@ -200,7 +206,9 @@ def _aliased(
         raise taken(alias)
     others: tuple[Adapter, ...] = ()
     if holder not in (None, name):
-        other = managed(command.actor, book.adapters.get(str(holder)), alias)
+        other = book.adapters[str(holder)]
+        if not may_manage(command.actor, other):
+            raise taken(alias)
         others = (without_alias(replace(other, updated=now), alias, rules.keep, revision),)
     entry, number = adapter.entry(), int(version)
     if entry is None or number not in entry.versions:
