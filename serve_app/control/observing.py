@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Table, and_, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Table, bindparam, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serve_app.control import schema, usage_schema
@@ -27,15 +27,17 @@ KEPT = 1000
 """Answers kept of each shadow arm."""
 CHUNK = 500
 """Units looked up in one query, rows deleted in one transaction, at most."""
+_ADD = (
+    update(units)
+    .where(*(column == bindparam(f"_{column.name}") for column in units.primary_key))
+    .values({name: units.c[name] + bindparam(f"more_{name}") for name in SUMS})
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request that feedback is about; ``experiment`` and ``arm`` are empty if it had none.
-
-    Attributes:
-        id: of its usage.
-    """
+    """A request that feedback is about, by the id of its usage; ``experiment`` and ``arm`` are
+    empty if it had none."""
 
     id: int
     request_id: str
@@ -156,10 +158,8 @@ class Observations:
         async with self._store.transaction() as connection:
             await connection.execute(select(schema.meta.c.revision).with_for_update())
             kept = await rows_of(connection, select(feedback).where(*mine))
-            if kept:
-                await connection.execute(update(feedback).where(*mine).values(dict(row)))
-            else:
-                await connection.execute(insert(feedback), [dict(row)])
+            writing = update(feedback).where(*mine) if kept else insert(feedback)
+            await connection.execute(writing.values(dict(row)))
             before = next((r["score"] for r in kept if r["usage_id"] == answered.id), None)
             place = (answered.experiment, answered.unit, arm_of(answered.arm))
             here = [units.c[k] == v for k, v in zip(("salt", "unit", "arm"), place, strict=True)]
@@ -221,20 +221,24 @@ async def _write(
     found: Observed,
     met: Mapping[UnitArm, int],
 ) -> None:
+    """All units in two statements: a round trip for each would hold up the next batch."""
     taken = {(salt, unit) for (salt, unit, _), epoch in met.items() if epoch}
+    known, new = list[dict[str, Any]](), list[dict[str, Any]]()
     for place, more in sums.items():
         salt, unit, arm = place
         if place in met:
-            here = and_(units.c.salt == salt, units.c.unit == unit, units.c.arm == arm)
-            added = {name: units.c[name] + getattr(more, name) for name in SUMS}
-            await connection.execute(update(units).where(here).values(added))
+            here = {"_salt": salt, "_unit": unit, "_arm": arm}
+            known.append(here | {f"more_{name}": n for name, n in asdict(more).items()})
             continue
         epoch = found.epochs[place]
         first = epoch > 0 and (salt, unit) not in taken
         if first:
             taken.add((salt, unit))
         row = {"salt": salt, "unit": unit, "arm": arm, "epoch": epoch, "first": first}
-        await connection.execute(insert(units), [{**row, **asdict(more)}])
+        new.append({**row, **asdict(more)})
+    for statement, rows in ((_ADD, known), (insert(units), new)):
+        if rows:
+            await connection.execute(statement, rows)
 
 
 async def _finished(connection: AsyncConnection, place: dict[str, str], count: int) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from serve_app.experiments.commands import (
     GiveFeedback,
@@ -95,3 +96,20 @@ async def test_feedback_on_a_request_says_nothing_of_others_of_its_id(site: Benc
         arm["figures"]["score"] for arm in (await done(site, ShowResults(ACME, "tone")))["arms"]
     ]
     assert [(score["count"], score["mean"]) for score in scores] == [(1, 1.0), (1, -1.0)]
+
+
+async def test_a_batch_of_many_units_is_written_in_as_many_statements_as_one_of_few(
+    site: Bench,
+) -> None:
+    """Control is to have written it before the gateway sends it again."""
+    await done(site, TONE)
+    said: list[str] = []
+    engine = site.control._store._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    statements = []
+    for number, units in enumerate((1, 2, 2, 300, 300)):
+        said.clear()
+        await observe(site, number, *((f"{units}-{n}", "a", {}) for n in range(units)))
+        statements.append(len(said))
+    _first_of_the_hour, *others = statements
+    assert len(set(others)) == 1, others
