@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,28 @@ async def test_what_a_shadow_says_to_another_tenant_is_not_its_owners_to_read(
     assert (await site.ask("POST", CHAT, key, asked)).status_code == 200
     assert (await results(site, 2))["arms"][1]["requests"] == 1
     assert (await done(site, "GET", f"{TRIALS}/tone/answers"))["data"] == []
+
+
+async def test_a_shadow_is_not_of_the_request_that_serve_ends_when_its_client_leaves(
+    site: RealSite,
+) -> None:
+    request = ContextVar("request", default="none")
+    seen: dict[str, str] = {}
+
+    async def answer(call: Call, replica: str) -> Reply:
+        seen[call.request_id.rpartition(".")[2]] = request.get()
+        return await _whole(call, replica)
+
+    site.replicas.answer = answer
+    arms: list[dict[str, Any]] = [
+        {"name": "a", "model": "finance@v1"},
+        {"name": "dark", "model": "finance", "weight": 0, "shadow": 1.0},
+    ]
+    await a_trial(site, *arms)
+    request.set("the client's")
+    id_ = (await say(site)).headers["x-request-id"]
+    await until(lambda: len(seen) == 2)
+    assert seen == {id_: "the client's", "dark": "none"}
 
 
 async def test_a_shadow_gets_nothing_while_the_fleet_has_no_room_to_spare(tmp_path: Path) -> None:
