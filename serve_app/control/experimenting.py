@@ -154,8 +154,11 @@ class Experimenting:
                 "promote it all the same.",
                 code="experiment_undecided",
             )
+        salt = study.experiment.salt
         revision = await self._ledger.write(
-            lambda book, revision: promoted(command, arm, book, self._rules, revision, self._now())
+            lambda book, revision: promoted(
+                command, arm, salt, book, self._rules, revision, self._now()
+            )
         )
         return self._told(revision, command.name, command)
 

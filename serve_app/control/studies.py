@@ -18,7 +18,7 @@ from serve_app.control.permissions import (
 )
 from serve_app.control.rules import Rules, must_leave_room
 from serve_app.control.study import Study
-from serve_app.errors import InvalidRequest, ModelNotFound, NotFound, PermissionDenied
+from serve_app.errors import Conflict, InvalidRequest, ModelNotFound, NotFound, PermissionDenied
 from serve_app.experiments import commands
 from serve_app.experiments.commands import Create, Delete, Pause, Promote, Ramp, Reweigh, Start
 from serve_app.experiments.experiment import Arm, Experiment, State
@@ -81,15 +81,23 @@ def changed(command: commands.Change, book: Book, now: int) -> Change | None:
 
 
 def promoted(
-    command: Promote, arm: str, book: Book, rules: Rules, revision: int, now: int
+    command: Promote, arm: str, salt: str, book: Book, rules: Rules, revision: int, now: int
 ) -> Change | None:
     """The experiment ended with a winner, which the alias means from now on.
 
+    Args:
+        arm: that of the experiment of this salt which was found to win.
+
     Raises:
         As ``changed``, and
+        Conflict: the name is another experiment's by now.
         AdapterConflict: the alias is taken, or there is no room to pin it.
     """
     study = managed_study(command.actor, book, command.name)
+    if study.experiment.salt != salt:
+        raise Conflict(
+            f"The experiment `{study.name}` was made anew meanwhile.", code="experiment_conflict"
+        )
     after = study.experiment.stopped(arm)
     adapters: tuple[Adapter, ...] = ()
     if command.alias is not None:

@@ -1,23 +1,26 @@
 """What arms are observed to do, however odd it is, can be written down and asked for."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from serve_app.experiments.commands import (
+    Delete,
     GiveFeedback,
     Goal,
     ListAnswers,
     Promote,
+    ShowExperiment,
     ShowResults,
 )
 from serve_app.experiments.experiment import Arm
 from serve_app.tenancy.usage import Batch
 from tests.unit.control.bench import ACME, Bench
 from tests.unit.control.desk import a_record
-from tests.unit.control.test_experiments import ARMS, TONE, done
+from tests.unit.control.test_experiments import ARMS, TONE, done, refused
 
 DARK = Arm("dark", "finance", weight=0, shadow=1.0)
 SHADOWED = replace(TONE, arms=(*ARMS, DARK))
@@ -72,6 +75,21 @@ async def test_a_shadow_is_never_the_winner(site: Bench) -> None:
     )
     assert (await done(site, ShowResults(ACME, "tone")))["winner"] == "b"
     assert (await done(site, Promote(ACME, "tone")))["winner"] == "b"
+
+
+async def test_what_one_experiment_showed_promotes_nothing_in_the_next_of_its_name(
+    site: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await done(site, TONE)
+
+    async def made_anew(_study: object) -> SimpleNamespace:
+        await done(site, Delete(ACME, "tone"))
+        await done(site, TONE)
+        return SimpleNamespace(winner="b")
+
+    monkeypatch.setattr(site.control._experimenting, "_results", made_anew)
+    assert await refused(site, Promote(ACME, "tone")) == "409 experiment_conflict"
+    assert (await done(site, ShowExperiment(ACME, "tone")))["state"] == "running"
 
 
 @pytest.mark.parametrize("score", [5e-324, 1e-155])
