@@ -83,8 +83,11 @@ feedback = Table(
     METADATA,
     Column("tenant", String(63), nullable=False),
     Column("request_id", String(128), nullable=False),
+    Column("usage_id", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("score", Float, nullable=False),
     Column("labels", JSON, nullable=False),
     PrimaryKeyConstraint("tenant", "request_id"),
 )
+"""What was thought last of the requests of an id. ``usage_id`` tells of which of them: clients may
+give one id to several."""

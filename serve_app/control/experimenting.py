@@ -45,6 +45,8 @@ from serve_app.experiments.commands import (
 SALT_BYTES = 8
 LOOK_S = 0.25
 """Usage that is awaited is looked for so often."""
+SCORE_DIGITS = 6
+"""Of a score: squares of much smaller ones are beyond a database's numbers."""
 PREFIXES = ("chatcmpl-", "cmpl-", "resp_")
 """What vLLM's answers put before the id of their request."""
 
@@ -152,8 +154,11 @@ class Experimenting:
                 "promote it all the same.",
                 code="experiment_undecided",
             )
+        salt = study.experiment.salt
         revision = await self._ledger.write(
-            lambda book, revision: promoted(command, arm, book, self._rules, revision, self._now())
+            lambda book, revision: promoted(
+                command, arm, salt, book, self._rules, revision, self._now()
+            )
         )
         return self._told(revision, command.name, command)
 
@@ -195,8 +200,9 @@ class Experimenting:
         row = {
             "tenant": command.actor.tenant,
             "request_id": answered.request_id,
+            "usage_id": answered.id,
             "at": self._now(),
-            "score": score,
+            "score": round(score, SCORE_DIGITS),
             "labels": dict(command.labels),
         }
         await self._observations.judge(answered, row)

@@ -20,6 +20,8 @@ METRICS = {
 """Names of the count and the total whose ratio each figure is."""
 MOMENTS = ("units", "n", "s", "nn", "ss", "ns")
 """As in ``experiments.moments.Moments``."""
+_NUL = "\ufffd"
+"""In place of the one character that Postgres keeps in no text."""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ def observed(records: Iterable[UsageRecord]) -> Observed:
                     "arm": arm,
                     "request_id": record.request_id.removesuffix(f".{arm}"),
                     "at": record.at,
-                    "answer": record.answer,
+                    "answer": record.answer.replace("\0", _NUL),
                 }
             )
         if record.finish:

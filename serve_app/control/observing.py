@@ -1,10 +1,10 @@
 """The database of what is observed of arms, and of what people thought of their answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Table, and_, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Table, bindparam, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serve_app.control import schema, usage_schema
@@ -27,13 +27,19 @@ KEPT = 1000
 """Answers kept of each shadow arm."""
 CHUNK = 500
 """Units looked up in one query, rows deleted in one transaction, at most."""
+_ADD = (
+    update(units)
+    .where(*(column == bindparam(f"_{column.name}") for column in units.primary_key))
+    .values({name: units.c[name] + bindparam(f"more_{name}") for name in SUMS})
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request that feedback is about; ``experiment`` and ``arm`` are empty if it had none, and
-    ``unit`` if it is not counted."""
+    """A request that feedback is about, by the id of its usage; ``experiment`` and ``arm`` are
+    empty if it had none, and ``unit`` if it is not counted."""
 
+    id: int
     request_id: str
     experiment: str
     arm: str
@@ -132,7 +138,7 @@ class Observations:
             RegistryUnavailable: the database does not answer.
         """
         table = usage_schema.requests
-        wanted = (table.c.request_id, table.c.experiment, table.c.arm, table.c.unit)
+        wanted = (table.c[field.name] for field in fields(Answered))
         mine = table.c.request_id.in_(ids), table.c.tenant == tenant
         query = select(*wanted).where(*mine).order_by(table.c.id.desc()).limit(1)
         async with self._store.reading() as connection:
@@ -140,7 +146,7 @@ class Observations:
         return Answered(**rows[0]) if rows else None
 
     async def judge(self, answered: Answered, row: Mapping[str, Any]) -> None:
-        """Keep what somebody thought of an answer, in place of what was thought before.
+        """Keep what somebody thought of an answer, in place of what was thought of it before.
 
         Args:
             row: of the table ``feedback``.
@@ -151,11 +157,10 @@ class Observations:
         mine = [feedback.c[name] == row[name] for name in ("tenant", "request_id")]
         async with self._store.transaction() as connection:
             await connection.execute(select(schema.meta.c.revision).with_for_update())
-            before = (await connection.execute(select(feedback.c.score).where(*mine))).scalar()
-            if before is None:
-                await connection.execute(insert(feedback), [dict(row)])
-            else:
-                await connection.execute(update(feedback).where(*mine).values(dict(row)))
+            kept = await rows_of(connection, select(feedback).where(*mine))
+            writing = update(feedback).where(*mine) if kept else insert(feedback)
+            await connection.execute(writing.values(dict(row)))
+            before = next((r["score"] for r in kept if r["usage_id"] == answered.id), None)
             place = (answered.experiment, answered.unit, arm_of(answered.arm))
             here = [units.c[k] == v for k, v in zip(("salt", "unit", "arm"), place, strict=True)]
             more = {
@@ -216,20 +221,24 @@ async def _write(
     found: Observed,
     met: Mapping[UnitArm, int],
 ) -> None:
+    """All units in two statements: a round trip for each would hold up the next batch."""
     taken = {(salt, unit) for (salt, unit, _), epoch in met.items() if epoch}
+    known, new = list[dict[str, Any]](), list[dict[str, Any]]()
     for place, more in sums.items():
         salt, unit, arm = place
         if place in met:
-            here = and_(units.c.salt == salt, units.c.unit == unit, units.c.arm == arm)
-            added = {name: units.c[name] + getattr(more, name) for name in SUMS}
-            await connection.execute(update(units).where(here).values(added))
+            here = {"_salt": salt, "_unit": unit, "_arm": arm}
+            known.append(here | {f"more_{name}": n for name, n in asdict(more).items()})
             continue
         epoch = found.epochs[place]
         first = epoch > 0 and (salt, unit) not in taken
         if first:
             taken.add((salt, unit))
         row = {"salt": salt, "unit": unit, "arm": arm, "epoch": epoch, "first": first}
-        await connection.execute(insert(units), [{**row, **asdict(more)}])
+        new.append({**row, **asdict(more)})
+    for statement, rows in ((_ADD, known), (insert(units), new)):
+        if rows:
+            await connection.execute(statement, rows)
 
 
 async def _finished(connection: AsyncConnection, place: dict[str, str], count: int) -> None:

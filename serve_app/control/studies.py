@@ -9,10 +9,16 @@ from serve_app.adapters.commands import Actor
 from serve_app.adapters.names import NAME_PATTERN, asked_adapter, is_name
 from serve_app.control.adapter import Adapter, with_alias, without_alias
 from serve_app.control.book import Book, Change, Deed
-from serve_app.control.permissions import managed, must_be_free, must_name_an_adapter, taken
+from serve_app.control.permissions import (
+    managed,
+    may_manage,
+    must_be_free,
+    must_name_an_adapter,
+    taken,
+)
 from serve_app.control.rules import Rules, must_leave_room
 from serve_app.control.study import Study
-from serve_app.errors import InvalidRequest, ModelNotFound, NotFound, PermissionDenied
+from serve_app.errors import Conflict, InvalidRequest, ModelNotFound, NotFound, PermissionDenied
 from serve_app.experiments import commands
 from serve_app.experiments.commands import Create, Delete, Pause, Promote, Ramp, Reweigh, Start
 from serve_app.experiments.experiment import Arm, Experiment, State
@@ -75,15 +81,23 @@ def changed(command: commands.Change, book: Book, now: int) -> Change | None:
 
 
 def promoted(
-    command: Promote, arm: str, book: Book, rules: Rules, revision: int, now: int
+    command: Promote, arm: str, salt: str, book: Book, rules: Rules, revision: int, now: int
 ) -> Change | None:
     """The experiment ended with a winner, which the alias means from now on.
 
+    Args:
+        arm: that of the experiment of this salt which was found to win.
+
     Raises:
         As ``changed``, and
+        Conflict: the name is another experiment's by now.
         AdapterConflict: the alias is taken, or there is no room to pin it.
     """
     study = managed_study(command.actor, book, command.name)
+    if study.experiment.salt != salt:
+        raise Conflict(
+            f"The experiment `{study.name}` was made anew meanwhile.", code="experiment_conflict"
+        )
     after = study.experiment.stopped(arm)
     adapters: tuple[Adapter, ...] = ()
     if command.alias is not None:
@@ -200,12 +214,11 @@ def _aliased(
         raise taken(alias)
     others: tuple[Adapter, ...] = ()
     if holder not in (None, name):
-        other = managed(command.actor, book.adapters.get(str(holder)), alias)
-        others = (
-            without_alias(
-                replace(other, updated=now), alias, rules.keeping(other.name, book), revision
-            ),
-        )
+        other = book.adapters[str(holder)]
+        if not may_manage(command.actor, other):
+            raise taken(alias)
+        keep = rules.keeping(other.name, book)
+        others = (without_alias(replace(other, updated=now), alias, keep, revision),)
     entry, number = adapter.entry(), int(version)
     if entry is None or number not in entry.versions:
         raise ModelNotFound(arm.model)

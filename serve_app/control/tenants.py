@@ -85,14 +85,20 @@ def _put_tenant(command: PutTenant, book: Book, declared: Roll, now: int) -> Cha
 
 
 def _remove_tenant(command: RemoveTenant, book: Book, declared: Roll, now: int) -> Change:
-    """With its keys and the grants to it, but not with adapters."""
+    """With its keys and the grants to it, but not with adapters or experiments."""
     account = _account(command.id, book, declared)
     owned = book.owned_by(account.id)
     if owned:
         raise Conflict(
             f"The tenant `{account.id}` owns adapters: remove them first, or give them to "
-            f"another: {', '.join(owned[:5])}{' and more' if len(owned) > 5 else ''}.",
+            f"another: {_some(owned)}.",
             code="tenant_owns_adapters",
+        )
+    studies = sorted(study.name for study in book.studies.values() if study.owner == account.id)
+    if studies:
+        raise Conflict(
+            f"The tenant `{account.id}` owns experiments: delete them first: {_some(studies)}.",
+            code="tenant_owns_experiments",
         )
     adapters = (
         replace(adapter, grants=adapter.grants - {account.id}, updated=now)
@@ -107,6 +113,10 @@ def _remove_tenant(command: RemoveTenant, book: Book, declared: Roll, now: int) 
         issued=tuple(replace(issued, revoked=now) for issued in keys),
         gone_accounts=(account.id,),
     )
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:5])}{' and more' if len(names) > 5 else ''}"
 
 
 def _grant(command: PutGrant | RemoveGrant, book: Book, declared: Roll, now: int) -> Change | None:

@@ -8,6 +8,8 @@ from math import isfinite
 from serve_app.errors import Conflict, InvalidRequest
 
 MAX_ARMS = 10
+LEAST = 1e-6
+"""An arm that answers anybody answers at least so large a share of all units."""
 
 
 class State(StrEnum):
@@ -82,6 +84,13 @@ class Experiment:
                 "arm at least has a weight above 0.",
                 param="arms",
             )
+        total = sum(self.weights)
+        for arm in self.arms:
+            if 0 < arm.weight < LEAST * total:
+                raise InvalidRequest(
+                    f"arms: {arm.name} would have less than {LEAST:g} of all units; that is 0.",
+                    param="arms",
+                )
 
     @property
     def control(self) -> Arm:

@@ -85,4 +85,4 @@ def _p(estimate: float, scale: float, units: float, alpha: float) -> float:
         return 0.0 if estimate else 1.0
     rho = _rho(alpha)
     total = estimate / scale * units
-    return min(1.0, sqrt((units + rho) / rho) * exp(-(total**2) / (2 * (units + rho))))
+    return min(1.0, sqrt((units + rho) / rho) * exp(-total * total / (2 * (units + rho))))

@@ -18,7 +18,8 @@ def unit_of(header: str | None, body: Mapping[str, Any], request_id: str) -> str
     """What a request is assigned by.
 
     A conversation is told by how it begins: its instructions and the first thing a user says,
-    which later turns repeat. A request that has no such beginning is a unit of its own.
+    which later turns repeat. A request that has no such beginning, or one that is nested too deeply
+    to be told, is a unit of its own.
 
     Args:
         header: the value of ``HEADER``, if the request has one.
@@ -31,7 +32,7 @@ def unit_of(header: str | None, body: Mapping[str, Any], request_id: str) -> str
         if isinstance(user, str) and user:
             return "u" + user[:MAX_CHARS]
     beginning = _beginning(body)
-    return "r" + request_id if beginning is None else "c" + _digest(orjson.dumps(beginning))
+    return "r" + request_id if beginning is None else "c" + _digest(beginning)
 
 
 def hidden(salt: str, tenant: str, unit: str) -> str:
@@ -39,12 +40,15 @@ def hidden(salt: str, tenant: str, unit: str) -> str:
     return _digest(f"{tenant}\0{unit}".encode("utf-8", "surrogatepass"), salt.encode())
 
 
-def _beginning(body: Mapping[str, Any]) -> list[Any] | None:
+def _beginning(body: Mapping[str, Any]) -> bytes | None:
     instructions = body.get("instructions")
     for field in ("messages", "input", "prompt"):
         said = body.get(field)
         if said:
-            return [instructions, _first_turn(said)]
+            try:
+                return orjson.dumps([instructions, _first_turn(said)])
+            except orjson.JSONEncodeError:
+                return None
     return None
 
 

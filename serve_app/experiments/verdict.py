@@ -97,7 +97,7 @@ def _verdict(
             f"{other.name} fails more often than {control.name}: by {errors.estimate:.1%} of "
             f"requests ({errors.low:.1%} to {errors.high:.1%}). Stop it."
         )
-    elif matters and max(abs(score.low), abs(score.high)) <= matters:
+    elif max(abs(score.low), abs(score.high)) < matters:
         finding = Finding.ALIKE
         text = f"{other.name} and {control.name} differ by less than {matters:g}: {_span(score)}."
     elif score.is_told:

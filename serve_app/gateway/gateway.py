@@ -191,10 +191,10 @@ class Gateway:
         told = unit.unit_of(header, body, asked.access.request_id)
         assigned = assignment.assigned(asked.tenant.id, told)
         try:
-            target = self.known.resolve(asked.tenant, assigned.arm.model)
+            target = self.known.resolve_arm(asked.tenant, assigned.arm.model)
         except ModelNotFound:
             assigned = assignment.uncounted()
-            target = self.known.resolve(asked.tenant, assigned.arm.model)
+            target = self.known.resolve_arm(asked.tenant, assigned.arm.model)
         asked.access.assigned = assigned
         self._metrics.assigned(assigned.experiment.name, assigned.arm.name)
         return target
@@ -203,7 +203,7 @@ class Gateway:
         """Send copies to the shadow arms that are to have this request."""
         for assigned in assignment.shadowed(asked.access.assigned, call.request_id):
             try:
-                target = self.known.resolve(asked.tenant, assigned.arm.model)
+                target = self.known.resolve_arm(asked.tenant, assigned.arm.model)
             except ModelNotFound:
                 continue
             self._shadows.copy(asked, call, body, assigned, target)

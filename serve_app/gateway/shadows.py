@@ -5,6 +5,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,7 +29,7 @@ LOGGER = logging.getLogger("ray.serve")
 MOST = 32
 """Copies under way at once; there is no room to spare for more."""
 MAX_CHARS = 16_384
-"""Of an answer that is kept."""
+"""Of an answer that is kept: those to the owner's own requests are, and no other tenant's."""
 STREAMING = ("stream", "stream_options")
 
 
@@ -58,7 +59,8 @@ class Shadows:
     def copy(
         self, asked: Asked, call: Call, body: govern.Body, to: Assigned, model: Target
     ) -> None:
-        """Send a copy of a request on its way to a shadow arm, if there is room to spare.
+        """Send a copy of a request on its way to a shadow arm, if there is room to spare. It is
+        not of the request's context: Serve would end it when the client leaves.
 
         Args:
             call: the request's own.
@@ -80,7 +82,9 @@ class Shadows:
         except ApiError as error:
             LOGGER.info("a shadow of %s cannot be asked this: %s", to.label, error)
             return
-        task = asyncio.create_task(self._answer(asked, _copy_of(call, governed, model, to), to))
+        task = asyncio.get_running_loop().create_task(
+            self._answer(asked, _copy_of(call, governed, model, to), to), context=Context()
+        )
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -108,7 +112,9 @@ class Shadows:
         exchange.open()
         try:
             reply = await exchange.whole()
-            access.status, access.answer = reply.status, text_of(reply)[:MAX_CHARS]
+            access.status = reply.status
+            if access.tenant == to.experiment.owner:
+                access.answer = text_of(reply)[:MAX_CHARS]
         except ApiError as error:
             access.status, access.error = error.status, error.code
         finally:

@@ -3,9 +3,10 @@
 import logging
 from dataclasses import dataclass, fields
 
+from serve_app.errors import ClientTooSlow
 from serve_app.experiments.assignment import Assigned
 
-_GOOD = ("ok", "client_gone")
+_GOOD = ("ok", "client_gone", ClientTooSlow.code)
 
 LOGGER = logging.getLogger("ray.serve")
 """Serve's logger, so that lines land in Serve's log files and in the dashboard."""

@@ -107,6 +107,10 @@ class Snapshot:
             raise ModelNotFound(model or adapter)
         return self._target(*found)
 
+    def resolve_arm(self, tenant: Tenant, model: str) -> Target:
+        """As ``resolve``, but the base is the base: a default has no part in what is compared."""
+        return self._base(tenant, model) if model == self.base else self.resolve(tenant, model)
+
     def visible_to(self, tenant: Tenant) -> list[Target]:
         """Everything the tenant may name: the base first if granted, then adapters by name."""
         base = [Target(self.base, None)] if tenant.base else []

@@ -162,12 +162,18 @@ async def test_an_alias_moves_to_the_winner_from_wherever_it_was(site: Bench) ->
 
 @pytest.mark.parametrize(
     ("alias", "code"),
-    [("legal", "409 adapter_name_taken"), ("tone", "409 adapter_name_taken"), ("base", "400 ")],
+    [
+        ("legal", "409 adapter_name_taken"),
+        ("law", "409 adapter_name_taken"),
+        ("tone", "409 adapter_name_taken"),
+        ("base", "400 "),
+    ],
 )
 async def test_an_alias_that_is_not_to_be_had_ends_nothing(
     site: Bench, alias: str, code: str
 ) -> None:
     await done(site, TONE)
+    await site.alias("legal", "law")
     assert (await refused(site, Promote(ACME, "tone", "b", alias))).startswith(code)
     assert (await done(site, ShowExperiment(ACME, "tone")))["state"] == "running"
 

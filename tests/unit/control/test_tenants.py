@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from serve_app.adapters.commands import Actor
+from serve_app.experiments.commands import Create, Delete
+from serve_app.experiments.experiment import Arm
 from serve_app.tenancy.allot import NOTHING, Claim, Report
 from serve_app.tenancy.commands import (
     ChangeKey,
@@ -79,6 +81,18 @@ async def test_a_tenant_that_owns_adapters_stays(bench: Bench) -> None:
     await bench.register("mine", owner="newco")
     assert await refused(bench, RemoveTenant(ADMIN, "newco")) == "409 tenant_owns_adapters"
     await bench.remove("mine")
+    await done(bench, RemoveTenant(ADMIN, "newco"))
+
+
+async def test_a_tenant_that_owns_experiments_stays(bench: Bench) -> None:
+    """Whoever is a tenant of that id next would see what was observed and answered."""
+    await bench.declare()
+    await done(bench, NEWCO, 201)
+    await bench.register("finance")
+    arms = Arm("a", "finance"), Arm("b", "finance")
+    assert (await bench.control.manage(Create(ADMIN, "tone", arms, owner="newco"))).status == 201
+    assert await refused(bench, RemoveTenant(ADMIN, "newco")) == "409 tenant_owns_experiments"
+    await bench.control.manage(Delete(ADMIN, "tone"))
     await done(bench, RemoveTenant(ADMIN, "newco"))
 
 

@@ -23,6 +23,8 @@ def of(*arms: Arm) -> Experiment:
         (Arm("a", "one", float("nan")), B),
         (Arm("a", "one", float("inf")), B),
         (Arm("a", "one", 0), Arm("b", "two", 0)),
+        (Arm("a", "one", 1e6), Arm("b", "two", 5e-324)),
+        (Arm("a", "one", 1.7e308), Arm("b", "two", 1.7e308)),
         (A, Arm("b", "two", 0, shadow=1.5)),
         (A, Arm("b", "two", 1, shadow=0.5)),
         (Arm("a", "one", 0, shadow=0.5), B),
@@ -57,7 +59,7 @@ def test_a_ramp_leaves_the_others_among_themselves_as_they_were() -> None:
     assert of(A, B).ramped("b", 0).arms[1].weight == 0
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.0, 2.0, float("nan")])
+@pytest.mark.parametrize("share", [-0.1, 1.0, 2.0, float("nan"), 5e-324, 1 - 2**-53])
 def test_a_ramp_to_nowhere_is_refused(share: float) -> None:
     with pytest.raises(InvalidRequest):
         of(A, B).ramped("b", share)

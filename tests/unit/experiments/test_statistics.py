@@ -101,6 +101,12 @@ def test_the_p_value_is_the_level_at_which_zero_is_just_outside() -> None:
     assert told.is_told == (told.p < 0.05)
 
 
+def test_a_difference_beyond_all_doubt_has_no_chance_of_being_none() -> None:
+    still = Moments.of((1, 1.0) for _ in range(BURN_IN))
+    nearly = Moments(BURN_IN, n=BURN_IN, s=1e-155, nn=BURN_IN, ss=1e-310)
+    assert difference(still, nearly).p == 0
+
+
 def test_an_effect_that_is_said_to_be_detectable_is_found_as_often_as_said() -> None:
     dice = np.random.default_rng(11)
     noise = [dice.normal(0, 1, (EXPERIMENTS, UNITS)) for _ in range(2)]

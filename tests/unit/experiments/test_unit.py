@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from serve_app.experiments.unit import MAX_CHARS, hidden, unit_of
@@ -51,7 +52,14 @@ def test_whatever_a_request_begins_with_tells_its_conversation(
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"messages": []}, {"messages": None, "user": ""}, {"user": 7}, {"prompt": ""}],
+    [
+        {},
+        {"messages": []},
+        {"messages": None, "user": ""},
+        {"user": 7},
+        {"prompt": ""},
+        {"messages": orjson.loads(b"[" * 900 + b"]" * 900)},
+    ],
 )
 def test_a_request_that_tells_nothing_is_a_unit_of_its_own(body: dict[str, Any]) -> None:
     assert unit(body, request_id="a") != unit(body, request_id="b")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import orjson
 import pytest
 
 from serve_app.routing.messages import Call, Reply, Usage
+from serve_app.tenancy.commands import MakeKey, PutTenant
+from tests.unit.control.bench import ADMIN
 from tests.unit.fakes import news_of, until
 from tests.unit.real_control import ACME_KEY, ADMIN_KEY, RealSite, a_real_site
 
@@ -196,6 +199,27 @@ async def test_an_arm_whose_model_is_gone_leaves_nobody_without_an_answer(site: 
     assert told["arms"][0]["requests"] < 20, "those of b's units are not counted as a's"
 
 
+async def a_tenant(site: RealSite, id_: str, **terms: Any) -> str:
+    """A key of a new tenant's, once the gateway knows it."""
+    assert (await site.bench.control.manage(PutTenant(ADMIN, id_, **terms))).status == 201
+    made = await site.bench.control.manage(MakeKey(ADMIN, id_))
+    await until(lambda: site.gateway.known.keyring.find(made.body["key"]) is not None)
+    return str(made.body["key"])
+
+
+@pytest.mark.parametrize("default", ["finance", "tone"])
+async def test_an_arm_of_the_base_is_the_base_whatever_the_default(
+    site: RealSite, default: str
+) -> None:
+    finance = frozenset({"finance"})
+    key = await a_tenant(site, "newco", adapters=finance, default_adapter=default, base=True)
+    arms = {"name": "a", "model": "base"}, {"name": "b", "model": "finance", "weight": 0}
+    await a_trial(site, *arms, owner="newco")
+    answer = await site.ask("POST", CHAT, key, {"model": "tone", "messages": []})
+    assert answer.headers["x-serve-arm"] == "a"
+    assert answer.headers["x-serve-adapter"] == "base"
+
+
 async def test_a_shadow_gets_copies_that_nobody_is_answered_with(site: RealSite) -> None:
     arms: list[dict[str, Any]] = [
         {"name": "a", "model": "finance@v1"},
@@ -217,6 +241,44 @@ async def test_a_shadow_gets_copies_that_nobody_is_answered_with(site: RealSite)
     kept = (await done(site, "GET", f"{TRIALS}/tone/answers?limit=5&arm=dark"))["data"]
     assert [one["answer"] for one in kept] == ["aside"] * 5
     assert {f"{one['request_id']}.dark" for one in kept} <= {call.request_id for call in copies}
+
+
+async def test_what_a_shadow_says_to_another_tenant_is_not_its_owners_to_read(
+    site: RealSite,
+) -> None:
+    key = await a_tenant(site, "reader", adapters=frozenset({"*"}))
+    arms: list[dict[str, Any]] = [
+        {"name": "a", "model": "finance@v1"},
+        {"name": "dark", "model": "finance", "weight": 0, "shadow": 1.0},
+    ]
+    await a_trial(site, *arms)
+    site.replicas.answer = _whole
+    asked = {"model": "tone", "messages": [{"role": "user", "content": "hello"}]}
+    assert (await site.ask("POST", CHAT, key, asked)).status_code == 200
+    assert (await results(site, 2))["arms"][1]["requests"] == 1
+    assert (await done(site, "GET", f"{TRIALS}/tone/answers"))["data"] == []
+
+
+async def test_a_shadow_is_not_of_the_request_that_serve_ends_when_its_client_leaves(
+    site: RealSite,
+) -> None:
+    request = ContextVar("request", default="none")
+    seen: dict[str, str] = {}
+
+    async def answer(call: Call, replica: str) -> Reply:
+        seen[call.request_id.rpartition(".")[2]] = request.get()
+        return await _whole(call, replica)
+
+    site.replicas.answer = answer
+    arms: list[dict[str, Any]] = [
+        {"name": "a", "model": "finance@v1"},
+        {"name": "dark", "model": "finance", "weight": 0, "shadow": 1.0},
+    ]
+    await a_trial(site, *arms)
+    request.set("the client's")
+    id_ = (await say(site)).headers["x-request-id"]
+    await until(lambda: len(seen) == 2)
+    assert seen == {id_: "the client's", "dark": "none"}
 
 
 async def test_a_shadow_gets_nothing_while_the_fleet_has_no_room_to_spare(tmp_path: Path) -> None:

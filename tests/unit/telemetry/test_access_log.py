@@ -21,6 +21,24 @@ def test_the_outcome_is_one_word_for(status: int, error: str | None, outcome: st
     assert Access("id", "/", status, error=error).outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "failed"),
+    [
+        (200, None, False),
+        (200, "replica_lost", True),
+        (200, "client_gone", False),
+        (200, "client_too_slow", False),
+        (499, None, False),
+        (429, "rate_limit_exceeded", False),
+        (503, "overloaded", True),
+    ],
+)
+def test_an_answer_fails_through_no_fault_of_the_client(
+    status: int, error: str | None, failed: bool
+) -> None:
+    assert Access("id", "/", status, error=error).failed is failed
+
+
 def test_a_request_is_one_record_that_can_be_written_as_json(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -66,6 +66,7 @@ def upgrade() -> None:
         "feedback",
         sa.Column("tenant", sa.String(63), nullable=False),
         sa.Column("request_id", sa.String(128), nullable=False),
+        sa.Column("usage_id", sa.BigInteger, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("score", sa.Float, nullable=False),
         sa.Column("labels", sa.JSON, nullable=False),
