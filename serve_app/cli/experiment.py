@@ -51,7 +51,7 @@ def create_experiment(
         Goal | None,
         typer.Option(help="What arms are compared by; score, which is feedback, if not."),
     ] = None,
-    matters: Annotated[
+    min_effect: Annotated[
         float | None, typer.Option(min=0, help="The least difference that anybody cares for.")
     ] = None,
     description: Annotated[str | None, typer.Option(help="Words about it.")] = None,
@@ -68,7 +68,7 @@ def create_experiment(
         return experiments.create(
             *(name, arms),
             goal=goal,
-            matters=matters,
+            min_effect=min_effect,
             description=description,
             owner=owner,
             start=start,

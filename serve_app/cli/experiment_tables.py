@@ -50,8 +50,8 @@ def headline(results: ExperimentResults) -> Text:
     text = Text.assemble(
         (f" {printable(results.id)}", "bold"), f" {results.state} · by {results.goal}"
     )
-    if results.winner is not None:
-        text.append(" · ").append(f"{printable(results.winner)} is better", "bold green")
+    if results.leader is not None:
+        text.append(" · ").append(f"{printable(results.leader)} is better", "bold green")
     if results.mismatch.alarm:
         text.append(" · ").append(f"MISMATCH, p = {results.mismatch.p:.2g}", "bold white on red")
     return text
@@ -79,7 +79,7 @@ def findings(results: ExperimentResults) -> list[Text]:
 
 
 def _name(results: ExperimentResults, arm: ArmResults) -> Text:
-    text = Text(printable(arm.name), "bold green" if arm.name == results.winner else "bold")
+    text = Text(printable(arm.name), "bold green" if arm.name == results.leader else "bold")
     return text.append(" control", "not bold dim") if arm is results.arms[0] else text
 
 
@@ -87,10 +87,10 @@ def _model(_results: ExperimentResults, arm: ArmResults) -> Text:
     return Text(printable(arm.model))
 
 
-def _share(results: ExperimentResults, arm: ArmResults) -> Text:
+def _share(_results: ExperimentResults, arm: ArmResults) -> Text:
     if arm.shadow:
         return Text(f"{percent(arm.shadow)} shadow", "dim")
-    return Text(percent(arm.weight / (sum(one.weight for one in results.arms) or 1)))
+    return Text(percent(arm.share))
 
 
 def _units(_results: ExperimentResults, arm: ArmResults) -> Text:

@@ -9,6 +9,9 @@ import typer
 KEY_VARIABLE = "SERVE_APP_API_KEY"
 """Environment variable that holds the key a command speaks with."""
 
+URL_VARIABLE = "SERVE_APP_URL"
+"""Environment variable that says where the application answers."""
+
 URL = "http://127.0.0.1:8000"
 
 
@@ -19,7 +22,7 @@ class Output(StrEnum):
     JSON = "json"
 
 
-Url = Annotated[str, typer.Option(help="Where the application answers.")]
+Url = Annotated[str, typer.Option(envvar=URL_VARIABLE, help="Where the application answers.")]
 AdminKey = Annotated[
     str, typer.Option(envvar=KEY_VARIABLE, show_default=False, help="An admin's key.")
 ]

@@ -18,6 +18,7 @@ from serve_app.client.experiment_records import (
     ExperimentResults,
     Feedback,
     Figure,
+    Judged,
     Mismatch,
     ShadowAnswer,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Figure",
     "HumanJudge",
     "Judge",
+    "Judged",
     "Judgement",
     "Lora",
     "LoraClient",

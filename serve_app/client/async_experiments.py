@@ -11,6 +11,7 @@ from serve_app.client.experiment_records import (
     Experiment,
     ExperimentDeleted,
     ExperimentResults,
+    Judged,
     ShadowAnswer,
 )
 from serve_app.client.experiment_requests import Arms, Design
@@ -68,6 +69,10 @@ class AsyncExperiments:
     def answers(self, name: str, arm: str | None = None) -> AsyncIterator[ShadowAnswer]:
         """What its shadow arms, or that one, answered to copies of requests, the newest first."""
         return every_async(self._openai, requests.answers(name, arm))
+
+    def feedback(self, name: str, arm: str | None = None) -> AsyncIterator[Judged]:
+        """What was thought of answers of its arms, or of that one, the newest first."""
+        return every_async(self._openai, requests.judged(name, arm))
 
     async def delete(self, name: str) -> ExperimentDeleted:
         """Take it away, with what it has observed."""

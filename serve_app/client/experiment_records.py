@@ -30,7 +30,7 @@ class Experiment(Record):
         id: its name.
         state: ``draft``, ``running``, ``paused`` or ``stopped``.
         goal: the figure arms are compared by.
-        matters: the least difference of it that anybody cares for.
+        min_effect: the least difference of it that anybody cares for.
         winner: the arm that answers everybody now that it is stopped; None while it is not, and
             where that is the control arm because none was named.
         created, updated, started, ended: unix seconds.
@@ -43,7 +43,7 @@ class Experiment(Record):
     arms: Sequence[ExperimentArm]
     owner: str | None = None
     description: str = ""
-    matters: float = 0.0
+    min_effect: float = 0.0
     winner: str | None = None
     created: int | None = None
     updated: int | None = None
@@ -82,6 +82,27 @@ class ShadowAnswerPage(Page[ShadowAnswer]):
     """Some answers, the newest first."""
 
 
+class Judged(Record):
+    """What was thought of an arm's answer.
+
+    Attributes:
+        score: -1 to 1.
+        at: unix seconds.
+    """
+
+    id: str
+    object: Literal["experiment.feedback"]
+    arm: str
+    request_id: str
+    at: int
+    score: float
+    labels: Mapping[str, str] = {}
+
+
+class JudgedPage(Page[Judged]):
+    """Some feedback, on the newest requests first."""
+
+
 class Figure(Record):
     """What was observed of an arm; None where nothing was, or too little to tell.
 
@@ -101,6 +122,7 @@ class ArmResults(Record):
 
     Attributes:
         units: users, or conversations, that had it.
+        share: of all units that come now.
         errors: those of its requests that failed.
         figures: ``score``, ``error_rate`` (0 to 1), ``first_token_s`` (seconds), ``tokens_per_s``
             and ``completion_tokens``, by name.
@@ -113,6 +135,7 @@ class ArmResults(Record):
     requests: int
     errors: int
     weight: float = 0.0
+    share: float = 0.0
     shadow: float = 0.0
     figures: Mapping[str, Figure] = {}
     finish_reasons: Mapping[str, int] = {}
@@ -174,7 +197,8 @@ class ExperimentResults(Record):
         id: the experiment's name.
         at: unix seconds.
         text: all of it as a sentence.
-        winner: the arm found better; None if none is.
+        leader: the arm found better; None if none is.
+        method: how sure it is, and by whose word.
         arms: in the order of the experiment.
         verdicts: of each arm but the control arm.
     """
@@ -188,7 +212,8 @@ class ExperimentResults(Record):
     mismatch: Mismatch
     arms: Sequence[ArmResults]
     verdicts: Sequence[ArmVerdict]
-    winner: str | None = None
+    leader: str | None = None
+    method: str = ""
 
 
 class Feedback(Record):

@@ -10,6 +10,8 @@ from serve_app.client.experiment_records import (
     ExperimentPage,
     ExperimentResults,
     Feedback,
+    Judged,
+    JudgedPage,
     ShadowAnswer,
     ShadowAnswerPage,
 )
@@ -48,13 +50,13 @@ class Design(TypedDict, total=False):
     Attributes:
         goal: by ``score``, which is feedback, ``first_token_s`` or ``tokens_per_s``; by feedback,
             unless said.
-        matters: the least difference of the goal that anybody cares for.
+        min_effect: the least difference of the goal that anybody cares for.
         owner: the tenant whose it is; for admins.
         start: share out units at once.
     """
 
     goal: str | None
-    matters: float | None
+    min_effect: float | None
     description: str | None
     owner: str | None
     start: bool
@@ -122,6 +124,12 @@ def answers(name: str, arm: str | None) -> Request[Page[ShadowAnswer]]:
     """What shadow arms answered."""
     query = named(limit=PAGE, arm=arm)
     return Request("get", path("experiments", name, "answers"), ShadowAnswerPage, query=query)
+
+
+def judged(name: str, arm: str | None) -> Request[Page[Judged]]:
+    """What was thought of answers."""
+    query = named(limit=PAGE, arm=arm)
+    return Request("get", path("experiments", name, "feedback"), JudgedPage, query=query)
 
 
 def delete(name: str) -> Request[ExperimentDeleted]:

@@ -11,6 +11,7 @@ from serve_app.client.experiment_records import (
     Experiment,
     ExperimentDeleted,
     ExperimentResults,
+    Judged,
     ShadowAnswer,
 )
 from serve_app.client.experiment_requests import Arms, Design
@@ -32,7 +33,7 @@ class Experiments:
         Args:
             arms: 2 to 10: models by the names of arms, or ``Arm`` objects, or mappings of an arm's
                 fields. The first is the control arm, which the others are compared with.
-            design: any of ``Design``: ``goal``, ``matters``, ``start``, ...
+            design: any of ``Design``: ``goal``, ``min_effect``, ``start``, ...
 
         Raises:
             TypeError: an arm lacks a field, or has one that is none.
@@ -87,6 +88,10 @@ class Experiments:
     def answers(self, name: str, arm: str | None = None) -> Iterator[ShadowAnswer]:
         """What its shadow arms, or that one, answered to copies of requests, the newest first."""
         return every(self._openai, requests.answers(name, arm))
+
+    def feedback(self, name: str, arm: str | None = None) -> Iterator[Judged]:
+        """What was thought of answers of its arms, or of that one, the newest first."""
+        return every(self._openai, requests.judged(name, arm))
 
     def delete(self, name: str) -> ExperimentDeleted:
         """Take it away, with what it has observed."""

@@ -14,6 +14,7 @@ from serve_app.control.account import Account, Issued
 from serve_app.control.adapter import Adapter, State
 from serve_app.control.registration import Registration
 from serve_app.control.study import Study
+from serve_app.experiments.experiment import State as Progress
 
 HOLDING = (State.STAGED, State.LIVE, State.RETIRING)
 """States in which a version's content must stay."""
@@ -120,6 +121,16 @@ class Book:
         models = (model for study in self.studies.values() for model in study.experiment.models)
         parts = (model.partition("@v") for model in models)
         return frozenset(int(number) for adapter, at, number in parts if at and adapter == name)
+
+    def compared(self, adapter: Adapter) -> bool:
+        """Whether an experiment that goes on, of its owner's, has it for an arm; of an adapter that
+        is nobody's, any experiment. Another tenant's keeps no owner from anything."""
+        return any(
+            study.experiment.state is not Progress.STOPPED
+            and adapter.owner in (None, study.owner)
+            and any(model.startswith(f"{adapter.name}@v") for model in study.experiment.models)
+            for study in self.studies.values()
+        )
 
     def issued_to(self, tenant: str) -> list[Issued]:
         """The tenant's keys, good or not, by id."""

@@ -33,7 +33,7 @@ _ISSUED = (
 )
 
 _EXPERIMENT = ("name", "salt", "owner", "winner", "epoch")
-_STUDY = ("description", "matters", "created", "updated", "started", "ended")
+_STUDY = ("description", "min_effect", "created", "updated", "started", "ended")
 
 
 def adapter_row(adapter: Adapter) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from serve_app.control.declared import declarations, must_be_nameable, redeclare
 from serve_app.control.enrolment import Enrolment
 from serve_app.control.experimenting import Experimenting
 from serve_app.control.fleet import Fleet
+from serve_app.control.judging import Judging
 from serve_app.control.ledger import Ledger
 from serve_app.control.reading import Reading
 from serve_app.control.registering import Registering, Workshop
@@ -82,6 +83,7 @@ class Control:
             times.unix,
         )
         self._experimenting = Experimenting(self._ledger, enrolment, store, rules, times)
+        self._judging = Judging(self._ledger, store, times)
         self._sweeper = Sweeper(
             self._ledger,
             self._fleet,
@@ -229,7 +231,7 @@ class Control:
         if isinstance(command, ExperimentCommand):
             return await self._experimenting.answer(command)
         if isinstance(command, GiveFeedback):
-            return await self._experimenting.feedback(command)
+            return await self._judging.answer(command)
         return await self._registrar.answer(command)
 
     def _now(self) -> int:

@@ -32,7 +32,7 @@ experiments = Table(
     Column("winner", String(63)),
     Column("epoch", Integer, nullable=False),
     Column("goal", String(32), nullable=False),
-    Column("matters", Float, nullable=False),
+    Column("min_effect", Float, nullable=False),
     Column("periods", JSON, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
@@ -50,10 +50,10 @@ units = Table(
     Column("first", Boolean, nullable=False),
     *(Column(name, BigInteger, nullable=False) for name in COUNTS),
     *(Column(name, Float, nullable=False) for name in TOTALS),
-    PrimaryKeyConstraint("salt", "unit", "arm"),
+    PrimaryKeyConstraint("salt", "unit", "arm", "epoch"),
 )
-"""What one unit had of one arm, in sums. ``epoch`` is that of its first request, 0 if the arm is a
-shadow; ``first`` says that no other arm answered the unit before."""
+"""What one unit had of one arm, in sums, by the weights it was assigned by: ``epoch``, 0 if the arm
+is a shadow. ``first`` says that no arm had answered the unit before."""
 
 finishes = Table(
     "experiment_finishes",
@@ -83,11 +83,14 @@ feedback = Table(
     METADATA,
     Column("tenant", String(63), nullable=False),
     Column("request_id", String(128), nullable=False),
-    Column("usage_id", BigInteger, nullable=False),
+    Column("id", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("score", Float, nullable=False),
     Column("labels", JSON, nullable=False),
+    Column("salt", String(32), nullable=False),
+    Column("arm", String(63), nullable=False),
     PrimaryKeyConstraint("tenant", "request_id"),
+    Index("feedback_by_experiment", "salt", "id"),
 )
-"""What was thought last of the requests of an id. ``usage_id`` tells of which of them: clients may
-give one id to several."""
+"""What was thought last of the requests of an id. ``id``, of the request's usage, tells of which of
+them: clients may give one id to several."""

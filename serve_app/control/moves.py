@@ -105,6 +105,11 @@ def _remove(command: Remove, book: Book, revision: int, now: int) -> Change | No
             f"The adapter `{adapter.name}` is declared in the configuration: remove it there.",
             code="adapter_declared",
         )
+    if book.compared(adapter):
+        raise AdapterConflict(
+            f"An experiment of its owner's compares `{adapter.name}`: stop that first.",
+            code="adapter_in_experiment",
+        )
     if adapter.removed is not None and book.free(adapter.name):
         if adapter.numbers(State.RETIRING):
             return None

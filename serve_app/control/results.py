@@ -1,63 +1,76 @@
 """What an experiment shows, from what was observed of its arms, as a JSON object. Pure."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
-from serve_app.control.observed import METRICS, MOMENTS
 from serve_app.control.study import Study
+from serve_app.control.unit_sums import METRICS, MOMENTS, Seen
 from serve_app.experiments.commands import Goal
 from serve_app.experiments.experiment import Arm, State
 from serve_app.experiments.mismatch import Period, is_mismatch, p_value
 from serve_app.experiments.moments import Moments
 from serve_app.experiments.sequential import Difference, interval
-from serve_app.experiments.verdict import ALPHA, Finding, Observed, Verdict, verdicts
+from serve_app.experiments.verdict import (
+    ALPHA,
+    ArmMoments,
+    Figure,
+    Finding,
+    Verdict,
+    spent,
+    verdicts,
+)
 
 Json = dict[str, Any]
-Rows = Sequence[Mapping[str, Any]]
+Row = Mapping[str, Any]
 
 METHOD = (
     "Intervals are asymptotic confidence sequences (Waudby-Smith et al. 2024), which hold at every "
     "look together; a unit is what is assigned, and means over requests go by the delta method "
     f"(Deng et al. 2018). Verdicts share a level of {ALPHA:g} among all arms."
 )
-_LESS_IS_BETTER = frozenset({Goal.LATENCY})
+FIGURES = {
+    Goal.SCORE: Figure(),
+    Goal.LATENCY: Figure("s to the first token", "streamed answers", less_is_better=True),
+    Goal.SPEED: Figure("tokens/s", "whole answers"),
+}
+BOUNDS = {"error_rate": (0.0, 1.0), "score": (-1.0, 1.0)}
+"""Of what a figure can be; all others are 0 or more."""
 
 
 class Results:
     """What is known of one experiment.
 
+    Verdicts go by what was observed under the present weights alone: after a ramp, who came before
+    it would count for the arm that had more units then, and times change. Shadows have none: they
+    answer when there is room to spare, and to nobody.
+
     Args:
-        moments, arrivals, finishes: rows as ``observing.Observations`` gives them.
         gone: names of arms whose model answers no more.
     """
 
-    def __init__(
-        self, study: Study, moments: Rows, arrivals: Rows, finishes: Rows, gone: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, study: Study, seen: Seen, gone: Sequence[str] = ()) -> None:
         self.study = study
-        self._rows = {row["arm"]: row for row in moments}
-        self._finishes = finishes
+        self._seen = seen
         self._gone = gone
-        self._periods = _periods(study, arrivals)
-        control, *others = map(self._observed, study.experiment.arms)
+        self._totals = {row["arm"]: row for row in seen.totals}
+        self._periods = _periods(study, seen.arrivals)
+        latest = {row["arm"]: row for row in seen.latest}
+        control, *others = (
+            _arm_moments(arm.name, latest.get(arm.name), study.goal)
+            for arm in study.experiment.arms
+            if not arm.shadow
+        )
         self.verdicts = verdicts(
-            control,
-            others,
-            self._periods,
-            study.matters,
-            less_is_better=study.goal in _LESS_IS_BETTER,
+            *(control, others, self._periods, study.min_effect),
+            FIGURES[study.goal],
+            spent(seen.epochs),
         )
 
     @property
-    def winner(self) -> str | None:
-        """The arm that is better than the control arm, by the most if there are several. A shadow,
-        which answers when there is room to spare alone, is none."""
-        better = [
-            one
-            for one in self.verdicts
-            if one.finding is Finding.BETTER and not self.study.experiment.arm(one.arm).shadow
-        ]
+    def leader(self) -> str | None:
+        """The arm that is better than the control arm, by the most if there are several."""
+        better = [one for one in self.verdicts if one.finding is Finding.BETTER]
         return max(better, key=lambda one: abs(one.score.estimate)).arm if better else None
 
     def record(self, now: int) -> Json:
@@ -70,7 +83,7 @@ class Results:
             "goal": self.study.goal.value,
             "at": now,
             "text": self._text(),
-            "winner": self.winner,
+            "leader": self.leader,
             "mismatch": {"alarm": is_mismatch(self._periods), "p": p_value(self._periods)},
             "arms": [self._arm(arm) for arm in experiment.arms],
             "verdicts": [self._verdict(one) for one in self.verdicts],
@@ -81,13 +94,15 @@ class Results:
         said = [one.text for one in self.verdicts]
         if self.study.experiment.state is State.DRAFT:
             said = ["It has not begun: start it."]
+        elif self._seen.epochs > 1:
+            said = ["Since the weights changed last:", *said]
         refused = self.study.experiment.control.name in self._gone
         instead = "are refused" if refused else "get the control arm's, uncounted"
         said += [f"The model of {arm} answers no more: its units {instead}." for arm in self._gone]
         return " ".join(dict.fromkeys(said))
 
     def _arm(self, arm: Arm) -> Json:
-        row = self._rows.get(arm.name)
+        row = self._totals.get(arm.name)
         return {
             "name": arm.name,
             "model": arm.model,
@@ -97,10 +112,10 @@ class Results:
             "units": int(row["units"]) if row else 0,
             "requests": int(row["requests"]) if row else 0,
             "errors": int(row["errors"]) if row else 0,
-            "figures": {name: _figure(self._moments(arm.name, name)) for name in METRICS},
+            "figures": {name: _figure(name, _moments(row, name)) for name in METRICS},
             "finish_reasons": {
                 one["finish"]: int(one["requests"])
-                for one in self._finishes
+                for one in self._seen.finishes
                 if one["arm"] == arm.name
             },
         }
@@ -116,19 +131,19 @@ class Results:
             "detectable": verdict.detectable,
         }
 
-    def _observed(self, arm: Arm) -> Observed:
-        score, errors = (self._moments(arm.name, m) for m in (self.study.goal.value, "error_rate"))
-        return Observed(arm.name, score, errors)
 
-    def _moments(self, arm: str, metric: str) -> Moments:
-        row = self._rows.get(arm)
-        if row is None:
-            return Moments()
-        units, *sums = (row[f"{metric}_{moment}"] or 0 for moment in MOMENTS)
-        return Moments(int(units), *map(float, sums))
+def _arm_moments(name: str, row: Row | None, goal: Goal) -> ArmMoments:
+    return ArmMoments(name, _moments(row, goal.value), _moments(row, "error_rate"))
 
 
-def _periods(study: Study, arrivals: Rows) -> list[Period]:
+def _moments(row: Row | None, metric: str) -> Moments:
+    if row is None:
+        return Moments()
+    units, *sums = (row[f"{metric}_{moment}"] or 0 for moment in MOMENTS)
+    return Moments(int(units), *map(float, sums))
+
+
+def _periods(study: Study, arrivals: Sequence[Row]) -> list[Period]:
     """Units by epoch; those of an epoch that is not known are left out."""
     counts = {(row["epoch"], row["arm"]): int(row["units"]) for row in arrivals}
     return [
@@ -137,12 +152,13 @@ def _periods(study: Study, arrivals: Rows) -> list[Period]:
     ]
 
 
-def _figure(moments: Moments) -> Json:
+def _figure(name: str, moments: Moments) -> Json:
     low, high = interval(moments, ALPHA)
+    least, most = BOUNDS.get(name, (0.0, inf))
     return {
         "mean": moments.mean if moments.n else None,
-        "low": _finite(low),
-        "high": _finite(high),
+        "low": max(least, low) if isfinite(low) else None,
+        "high": min(most, high) if isfinite(high) else None,
         "count": int(moments.n),
     }
 

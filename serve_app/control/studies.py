@@ -54,9 +54,9 @@ def created(
         replace(arm, model=version_of(arm.model, owner, book, rules.base)) for arm in command.arms
     )
     experiment = Experiment(command.name, salt, arms, owner=owner.id)
-    study = Study(experiment, now, now, command.goal, command.matters, command.description).with_(
-        experiment.started() if command.start else experiment, now
-    )
+    terms = command.goal, command.min_effect, command.description
+    begun = experiment.started() if command.start else experiment
+    study = Study(experiment, now, now, *terms).with_(begun, now)
     deed = _deed(command.actor, "create_experiment", study, now, arms=[a.model for a in arms])
     return Change((deed,), studies=(study,))
 

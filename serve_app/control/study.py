@@ -11,7 +11,7 @@ class Study:
     """An experiment and what is noted of it. Times are unix seconds.
 
     Attributes:
-        matters: the least difference of the goal that anybody cares for.
+        min_effect: the least difference of the goal that anybody cares for.
         periods: the weights of its arms, by epoch.
         started: when units were shared out first.
         ended: when it was stopped.
@@ -21,7 +21,7 @@ class Study:
     created: int
     updated: int
     goal: Goal = Goal.SCORE
-    matters: float = 0.0
+    min_effect: float = 0.0
     description: str = ""
     periods: tuple[tuple[float, ...], ...] = ()
     started: int | None = None

@@ -20,7 +20,7 @@ def study_record(study: Study) -> Json:
         "description": study.description,
         "state": experiment.state.value,
         "goal": study.goal.value,
-        "matters": study.matters,
+        "min_effect": study.min_effect,
         "winner": experiment.winner,
         "arms": [
             {
@@ -43,6 +43,12 @@ def answer_record(row: Mapping[str, Any]) -> Json:
     """What a shadow arm answered to a copy of a request."""
     told = {name: row[name] for name in ("arm", "request_id", "at", "answer")}
     return {"id": str(row["id"]), "object": "experiment.answer", **told}
+
+
+def judged_record(row: Mapping[str, Any]) -> Json:
+    """What was thought of an arm's answer."""
+    told = {name: row[name] for name in ("arm", "request_id", "at", "score", "labels")}
+    return {"id": str(row["id"]), "object": "experiment.feedback", **told}
 
 
 def feedback_record(

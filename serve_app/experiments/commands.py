@@ -22,7 +22,7 @@ class Create:
 
     Attributes:
         arms: the first is the control arm.
-        matters: the least difference of the goal that anybody cares for.
+        min_effect: the least difference of the goal that anybody cares for.
         owner: the tenant whose it is; the actor's if None.
         start: begin at once.
     """
@@ -31,7 +31,7 @@ class Create:
     name: str
     arms: tuple[Arm, ...]
     goal: Goal = Goal.SCORE
-    matters: float = 0.0
+    min_effect: float = 0.0
     description: str = ""
     owner: str | None = None
     start: bool = False
@@ -127,6 +127,18 @@ class ListAnswers:
 
 
 @dataclass(frozen=True, slots=True)
+class ListFeedback:
+    """A page of what was thought of answers of all arms, or of one, newest first; ``after`` as in
+    ``ListAnswers``."""
+
+    actor: Actor
+    name: str
+    arm: str | None = None
+    limit: int = 100
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListExperiments:
     """A page of experiments by name, those after the name ``after``."""
 
@@ -163,5 +175,6 @@ ExperimentCommand = (
     | ShowExperiment
     | ShowResults
     | ListAnswers
+    | ListFeedback
     | ListExperiments
 )

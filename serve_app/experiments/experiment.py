@@ -153,8 +153,11 @@ class Experiment:
             Conflict: it is stopped.
         """
         self._must_not_be_stopped("changed")
-        for name in weights:
-            self.arm(name)
+        unknown = weights.keys() - {arm.name for arm in self.arms}
+        if unknown:
+            raise InvalidRequest(
+                f"weights: {self.name} has no arm {min(unknown)!r}.", param="weights"
+            )
         arms = tuple(replace(a, weight=weights.get(a.name, a.weight)) for a in self.arms)
         return self if arms == self.arms else replace(self, arms=arms, epoch=self.epoch + 1)
 
@@ -185,7 +188,8 @@ class Experiment:
         """
         if winner is not None and self.arm(winner).shadow:
             raise InvalidRequest(f"arm: {winner} is a shadow; it cannot win.", param="arm")
-        if self.state is State.STOPPED and winner != self.winner:
+        ends = winner or self.control.name, self.winner or self.control.name
+        if self.state is State.STOPPED and ends[0] != ends[1]:
             raise self._conflict("is stopped already, with another end")
         return replace(self, state=State.STOPPED, winner=winner)
 

@@ -8,6 +8,7 @@ interval for one look would be wrong far more often than it says.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, inf, log, sqrt
 
 from scipy.special import lambertw
@@ -55,8 +56,8 @@ def difference(arm: Moments, other: Moments, alpha: float = 0.05) -> Difference:
 
 def interval(arm: Moments, alpha: float = 0.05) -> tuple[float, float]:
     """Of an arm's mean, at a level that holds however often one looks; infinite while there is too
-    little to tell."""
-    if arm.units < BURN_IN or arm.variance == inf:
+    little to tell, or all that was observed is the same."""
+    if arm.units < BURN_IN or arm.variance == inf or not arm.spread:
         return -inf, inf
     half = sqrt(arm.spread) * radius(arm.units, alpha)
     return arm.mean - half, arm.mean + half
@@ -73,6 +74,7 @@ def radius(units: float, alpha: float) -> float:
     return sqrt((units + rho) * log((units + rho) / (rho * alpha * alpha))) / units
 
 
+@lru_cache
 def _rho(alpha: float) -> float:
     """Which mixture is narrowest at ``SHARPEST_AT`` (Howard et al., Annals of Statistics 2021)."""
     best = float(-lambertw(-(alpha**2) / exp(1), -1).real) - 1

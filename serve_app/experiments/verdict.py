@@ -44,8 +44,26 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """An arm.
+class Figure:
+    """What arms are compared by.
+
+    Attributes:
+        unit: as a difference is said: ``+0.2 in score``.
+        needs: what a unit must have, to tell of it.
+        less_is_better: as of times.
+    """
+
+    unit: str = "in score"
+    needs: str = "feedback"
+    less_is_better: bool = False
+
+
+SCORE = Figure()
+
+
+@dataclass(frozen=True, slots=True)
+class ArmMoments:
+    """What was observed of an arm.
 
     Attributes:
         score: what is compared, such as feedback.
@@ -58,55 +76,64 @@ class Observed:
 
 
 def verdicts(
-    control: Observed,
-    others: Sequence[Observed],
+    control: ArmMoments,
+    others: Sequence[ArmMoments],
     periods: Sequence[Period],
-    matters: float = 0.0,
-    *,
-    less_is_better: bool = False,
+    min_effect: float = 0.0,
+    figure: Figure = SCORE,
+    alpha: float = ALPHA,
 ) -> list[Verdict]:
     """Each arm beside the control arm. The level is divided among arms, and between score and
     errors (Bonferroni), so that it holds for all that is said.
 
     Args:
         periods: how units were shared out.
-        matters: the least difference in score that anybody cares for.
-        less_is_better: as of times.
+        min_effect: the least difference in score that anybody cares for.
+        alpha: the chance that anything is said that is not so.
     """
-    level = ALPHA / max(1, len(others)) / 2
+    level = alpha / max(1, len(others)) / 2
     if is_mismatch(periods):
         return [_mismatched(control, other, level) for other in others]
-    return [_verdict(control, other, matters, less_is_better, level) for other in others]
+    return [_verdict(control, other, min_effect, figure, level) for other in others]
 
 
-def _mismatched(control: Observed, other: Observed, level: float) -> Verdict:
+def spent(looks: int) -> float:
+    """The level for the latest of so many weights. What was observed under others is left out: who
+    came when an arm had fewer units is not to be compared with who came when it had more. All
+    levels together are ``ALPHA``."""
+    return ALPHA / (looks * (looks + 1)) if looks else ALPHA / 2
+
+
+def _mismatched(control: ArmMoments, other: ArmMoments, level: float) -> Verdict:
     score = difference(other.score, control.score, level)
     errors = difference(other.errors, control.errors, level)
     return Verdict(other.name, Finding.MISMATCH, score, errors, _MISMATCH)
 
 
 def _verdict(
-    control: Observed, other: Observed, matters: float, less_is_better: bool, level: float
+    control: ArmMoments, other: ArmMoments, min_effect: float, figure: Figure, level: float
 ) -> Verdict:
     score = difference(other.score, control.score, level)
     errors = difference(other.errors, control.errors, level)
     more, least = None, detectable(other.score, control.score, level)
+    arms, by = (other.name, control.name), _span(score, figure)
     if errors.low > 0:
         finding = Finding.HARMFUL
         text = (
-            f"{other.name} fails more often than {control.name}: by {errors.estimate:.1%} of "
-            f"requests ({errors.low:.1%} to {errors.high:.1%}). Stop it."
+            f"{arms[0]} fails more often than {arms[1]}: by {errors.estimate:.1%} of requests "
+            f"({errors.low:.1%} to {errors.high:.1%}). Stop it."
         )
-    elif max(abs(score.low), abs(score.high)) < matters:
+    elif score.low < score.high and max(abs(score.low), abs(score.high)) < min_effect:
         finding = Finding.ALIKE
-        text = f"{other.name} and {control.name} differ by less than {matters:g}: {_span(score)}."
+        text = f"{arms[0]} and {arms[1]} differ by less than {min_effect:g}: {by}."
     elif score.is_told:
-        finding = Finding.BETTER if (score.high < 0) == less_is_better else Finding.WORSE
-        text = f"{other.name} is {finding} than {control.name}: by {_span(score)}."
+        better = (score.high < 0) == figure.less_is_better
+        finding = Finding.BETTER if better else Finding.WORSE
+        text = f"{arms[0]} is {finding} than {arms[1]}: {by}."
     else:
         finding = Finding.TOO_EARLY
         more = _more(other, control, score, level)
-        text = _too_early(other, control, score, more, least)
+        text = _too_early(other, control, figure, by, more, least)
     return Verdict(other.name, finding, score, errors, text, more, least)
 
 
@@ -116,23 +143,32 @@ _MISMATCH = (
 )
 
 
-def _more(other: Observed, control: Observed, score: Difference, level: float) -> int | None:
+def _more(other: ArmMoments, control: ArmMoments, score: Difference, level: float) -> int | None:
     units = needed(score.estimate, other.score, control.score, level)
     return None if units is None else max(0, units - other.score.units - control.score.units)
 
 
 def _too_early(
-    other: Observed, control: Observed, score: Difference, more: int | None, least: float | None
+    other: ArmMoments,
+    control: ArmMoments,
+    figure: Figure,
+    by: str,
+    more: int | None,
+    least: float | None,
 ) -> str:
     if min(other.score.units, control.score.units) < BURN_IN:
-        return f"Too early: nothing is said before each arm has {BURN_IN} units with a score."
-    text = f"Not decided: {other.name} less {control.name} is {_span(score)}."
+        return (
+            f"Too early for {other.name}: it and {control.name} need {BURN_IN} units each with "
+            f"{figure.needs}."
+        )
+    text = f"Not decided: {other.name} less {control.name} is {by}."
     if more:
-        text += f" If that is the difference, about {more:,} more units would tell."
+        text += f" If that is the difference, about {more:,} more units with {figure.needs} would"
+        text += " tell."
     if least:
         text += f" One of {least:.2g} would have been found by now, four times of five."
     return text
 
 
-def _span(found: Difference) -> str:
-    return f"{found.estimate:+.3g} ({found.low:+.3g} to {found.high:+.3g})"
+def _span(found: Difference, figure: Figure) -> str:
+    return f"{found.estimate:+.3g} {figure.unit} ({found.low:+.3g} to {found.high:+.3g})"

@@ -76,11 +76,8 @@ class Delivery:
 
     def _note(self, asked: Asked, exchange: Exchange) -> None:
         """Write down where the call went and what it cost."""
-        access, call, usage = asked.access, exchange.call, exchange.usage
-        access.prompt_tokens = usage.prompt_tokens
-        access.completion_tokens = usage.completion_tokens
-        access.cached_tokens = usage.cached_tokens
-        access.finish = usage.finish
+        access, call = asked.access, exchange.call
+        access.used(exchange.usage)
         if call.choice is not None:
             access.replica, access.placement = call.choice.replica, call.choice.reason.value
             self._metrics.placed(call.choice.reason.value)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.gateway.answers import KEEP_ALIVE
 from serve_app.telemetry import access_log
 from serve_app.telemetry.access_log import Access
 from serve_app.telemetry.gateway_metrics import GatewayMetrics
@@ -63,7 +64,7 @@ class Logbook:
 
 
 def _noting(send: Send, access: Access, give_id: bool) -> Send:
-    """``send``, writing down the status and when the first byte of the body left."""
+    """``send``, writing down the status and when the first of the body left; a keep-alive is not."""
     began = time.monotonic()
 
     async def send_noting(message: Message) -> None:
@@ -71,7 +72,7 @@ def _noting(send: Send, access: Access, give_id: bool) -> Send:
             access.status = message["status"]
             if give_id:
                 MutableHeaders(scope=message)["x-request-id"] = access.request_id
-        elif access.first_byte_s is None:
+        elif access.first_byte_s is None and message.get("body") != KEEP_ALIVE:
             access.first_byte_s = time.monotonic() - began
         await send(message)
 

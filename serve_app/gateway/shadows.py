@@ -119,10 +119,8 @@ class Shadows:
             access.status, access.error = error.status, error.code
         finally:
             exchange.close()
-            usage = exchange.usage
+            access.used(exchange.usage)
             access.duration_s = time.monotonic() - began
-            access.prompt_tokens, access.cached_tokens = usage.prompt_tokens, usage.cached_tokens
-            access.completion_tokens, access.finish = usage.completion_tokens, usage.finish
             self._note(access)
             self._metrics.shadowed(to.experiment.name, access.outcome)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from serve_app.errors import ClientTooSlow
 from serve_app.experiments.assignment import Assigned
+from serve_app.routing.messages import Usage
 
 _GOOD = ("ok", "client_gone", ClientTooSlow.code)
 
@@ -42,6 +43,11 @@ class Access:
     streamed: bool = False
     assigned: Assigned | None = None
     answer: str = ""
+
+    def used(self, usage: Usage) -> None:
+        """What the answer has taken, and why it ended."""
+        self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+        self.cached_tokens, self.finish = usage.cached_tokens, usage.finish
 
     @property
     def outcome(self) -> str:

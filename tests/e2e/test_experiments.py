@@ -40,7 +40,7 @@ async def test_the_better_adapter_is_found_and_promoted_and_nobody_is_refused(
             assert who_answered(answer.content) == {{"now": CHEF, "next": LEGAL}[answer.arm or ""]}
         await _judged(client, list(first.values()))
         results = await client.experiments.results("reply-test")
-        assert results.winner == "next", results.text
+        assert results.leader == "next", results.text
         assert not results.mismatch.alarm
         assert {arm.name: arm.errors for arm in results.arms} == {"now": 0, "next": 0}
         assert sum(arm.requests for arm in results.arms) == 180

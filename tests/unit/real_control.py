@@ -77,10 +77,10 @@ class RealSite:
         return await self.client.request(method, path, headers=headers, json=json)
 
 
-def an_experiment(name: str, owner: str = "acme") -> dict[str, Any]:
-    """Body of an experiment that begins at once, between an adapter's version and its next."""
-    arms = [{"name": "a", "model": "finance@v1"}, {"name": "b", "model": "finance"}]
-    return {"name": name, "arms": arms, "owner": owner, "start": True}
+def an_experiment(name: str, adapter: str = "finance") -> dict[str, Any]:
+    """Body of an experiment of acme's that begins at once, on an adapter and a version of it."""
+    arms = [{"name": "a", "model": f"{adapter}@v1"}, {"name": "b", "model": adapter}]
+    return {"name": name, "arms": arms, "owner": "acme", "start": True}
 
 
 @asynccontextmanager

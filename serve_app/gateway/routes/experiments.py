@@ -14,6 +14,7 @@ from serve_app.experiments.commands import (
     Goal,
     ListAnswers,
     ListExperiments,
+    ListFeedback,
     Pause,
     Promote,
     Ramp,
@@ -80,7 +81,7 @@ class ExperimentBody(Body):
     name: Name
     arms: list[ArmBody] = Field(min_length=2, max_length=MAX_ARMS)
     goal: AGoal = Goal.SCORE
-    matters: Weight = 0.0
+    min_effect: Weight = 0.0
     description: LongText = ""
     owner: Name | None = None
     start: bool = False
@@ -129,7 +130,7 @@ async def create(body: ExperimentBody, caller: TheCaller) -> Response:
             body.name,
             tuple(one.arm for one in body.arms),
             goal=body.goal,
-            matters=body.matters,
+            min_effect=body.min_effect,
             description=body.description,
             owner=body.owner,
             start=body.start,
@@ -211,6 +212,18 @@ async def answers(
 ) -> Response:
     """What shadow arms answered to copies of requests, the newest first."""
     return await caller.does(ListAnswers(caller.actor, experiment, arm, limit, after))
+
+
+@router.get("/{experiment}/feedback", dependencies=MANAGING)
+async def feedback(
+    experiment: ExperimentName,
+    caller: TheCaller,
+    arm: AskedName = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """What was thought of answers that count, with its labels, the newest first."""
+    return await caller.does(ListFeedback(caller.actor, experiment, arm, limit, after))
 
 
 @router.delete("/{experiment}", dependencies=MANAGING)

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from serve_app.experiments.unit import HEADER, MAX_CHARS
 from serve_app.gateway.routes.dependencies import TheGateway, TheIdentity, documented_auth, needs
 from serve_app.routing.messages import GENERATING, Operation
 from serve_app.tenancy.keys import Scope
@@ -11,6 +12,13 @@ from serve_app.tenancy.keys import Scope
 router = APIRouter(tags=["inference"])
 
 _MESSAGES = [{"role": "user", "content": "What moved the quarter?"}]
+_UNIT = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": MAX_CHARS},
+    "description": "What an experiment assigns to an arm, in place of the body's `user`.",
+}
 _EXAMPLES: dict[Operation, tuple[str, dict[str, Any]]] = {
     Operation.CHAT: ("/v1/chat/completions", {"model": "base", "messages": _MESSAGES}),
     Operation.COMPLETION: ("/v1/completions", {"model": "base", "prompt": "The quarter"}),
@@ -39,7 +47,8 @@ def _add(operation: Operation, path: str, example: dict[str, Any]) -> None:
         responses={200: {"content": answers}},
         dependencies=[documented_auth, needs(Scope.INFERENCE)],
         openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+            "parameters": [_UNIT],
         },
     )
 

@@ -25,7 +25,7 @@ def an_arm(name: str, model: str, weight: float = 1.0, shadow: float = 0.0) -> d
 
 TWO = "create tone-test --arm a=finance@v1 --arm b=finance@v2"
 MORE = (
-    "--weight b=0.1 --shadow c=0.05 --goal first_token_s --matters 0.02 --description tone "
+    "--weight b=0.1 --shadow c=0.05 --goal first_token_s --min-effect 0.02 --description tone "
     "--owner acme --start"
 )
 ARMS = [an_arm("a", "finance@v1"), an_arm("b", "finance@v2")]
@@ -43,7 +43,7 @@ ASKED: dict[str, tuple[str, tuple[str, str, Any]]] = {
                 "name": "tone-test",
                 "arms": [ARMS[0], an_arm("b", "finance@v2", 0.1), an_arm("c", "base", 0.0, 0.05)],
                 "goal": "first_token_s",
-                "matters": 0.02,
+                "min_effect": 0.02,
                 "description": "tone",
                 "owner": "acme",
                 "start": True,

@@ -71,7 +71,7 @@ def test_the_better_arm_is_green_and_every_finding_is_a_sentence() -> None:
 
 
 def test_nothing_is_found_before_there_is_a_winner() -> None:
-    headline = experiment_tables.headline(results(winner=None))
+    headline = experiment_tables.headline(results(leader=None))
     assert headline.plain == " tone-test running · by score"
 
 

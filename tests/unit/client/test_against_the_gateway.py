@@ -96,8 +96,8 @@ async def test_an_experiment_from_its_first_request_to_its_end(site: RealSite) -
     await site.bench.register("finance", "/b", owner="acme")
     admin, acme = client_of(site), client_of(site, ACME_KEY)
     arms = [Arm("a", "finance@v1"), Arm("b", "finance"), Arm("dark", "finance", shadow=0.5)]
-    made = await admin.experiments.create("tone", arms, owner="acme", matters=0.1)
-    assert (made.state, made.matters, made.arms[2].shadow) == ("draft", 0.1, 0.5)
+    made = await admin.experiments.create("tone", arms, owner="acme", min_effect=0.1)
+    assert (made.state, made.min_effect, made.arms[2].shadow) == ("draft", 0.1, 0.5)
     assert (await admin.experiments.start("tone")).state == "running"
     answer = await acme.chat("tone", "hello", user="ann")
     assert (answer.experiment, answer.arm in ("a", "b")) == ("tone", True)
@@ -110,7 +110,10 @@ async def test_an_experiment_from_its_first_request_to_its_end(site: RealSite) -
     assert (await admin.experiments.ramp("tone", "b", 0.5)).arms[1].share == 0.5
     results = await acme.experiments.results("tone")
     assert sum(arm.figures["score"].count for arm in results.arms) == 1
-    assert [verdict.finding for verdict in results.verdicts] == ["too_early", "too_early"]
+    assert [verdict.finding for verdict in results.verdicts] == ["too_early"]
+    (judged,) = [one async for one in admin.experiments.feedback("tone", answer.arm)]
+    assert (judged.score, dict(judged.labels)) == (1, {"by": "ann"})
+    assert [one async for one in admin.experiments.answers("tone", "b")] == []
     assert (await admin.experiments.promote("tone", "b", alias="finance-live")).winner == "b"
     assert dict((await acme.lora("finance")).aliases) == {"finance-live": 2}
     assert [one.id async for one in acme.experiments.list()] == ["tone"]

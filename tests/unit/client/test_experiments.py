@@ -41,11 +41,17 @@ CHANGES: dict[str, Case] = {
     "a new one in every way": (
         "create",
         ("tone-test", MODELS),
-        {"goal": "tokens_per_s", "matters": 0, "description": "", "owner": "acme", "start": True},
+        {
+            "goal": "tokens_per_s",
+            "min_effect": 0,
+            "description": "",
+            "owner": "acme",
+            "start": True,
+        },
         (
             *("POST", "/v1/experiments"),
             NEW
-            | {"goal": "tokens_per_s", "matters": 0, "description": ""}
+            | {"goal": "tokens_per_s", "min_effect": 0, "description": ""}
             | {"owner": "acme", "start": True},
         ),
     ),
@@ -99,7 +105,7 @@ async def test_results_are_figures_and_what_is_found_of_each_arm() -> None:
     better, early = found.verdicts
     assert (better.arm, better.finding, better.difference.low) == ("b", "better", 0.1)
     assert (early.finding, early.difference.low, early.more_units) == ("too_early", None, None)
-    assert (found.winner, found.mismatch.alarm) == ("b", False)
+    assert (found.leader, found.mismatch.alarm) == ("b", False)
 
 
 async def test_one_that_is_deleted_is_told_as_such() -> None:

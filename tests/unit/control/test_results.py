@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_app.control.observed import METRICS, MOMENTS
 from serve_app.control.results import Results
 from serve_app.control.study import Study
+from serve_app.control.unit_sums import METRICS, MOMENTS, Seen
 from serve_app.experiments.commands import Goal
 from serve_app.experiments.experiment import Arm, Experiment
 
@@ -23,25 +23,51 @@ def row(arm: str, goal: Goal, mean: float) -> dict[str, Any]:
     return {"arm": arm, "units": 2000, "requests": 2000, "errors": 0} | nothing | told
 
 
-def results(goal: Goal, *arms: Arm, arrivals: Any = (), gone: Any = (), **means: float) -> Results:
+def results(
+    goal: Goal,
+    *arms: Arm,
+    arrivals: Any = (),
+    gone: Any = (),
+    epochs: int = 1,
+    **means: float,
+) -> Results:
     experiment = Experiment("e", "salt", arms).started()
     study = Study(experiment, 0, 0, goal).with_(experiment, 0)
     rows = [row(arm, goal, mean) for arm, mean in means.items()]
-    return Results(study, rows, arrivals, [], gone)
+    return Results(study, Seen(rows, rows, epochs, arrivals), gone)
 
 
 def test_less_time_is_better_and_is_told_in_seconds() -> None:
     found = results(Goal.LATENCY, A, B, a=0.2, b=0.15)
-    assert found.winner == "b"
+    assert found.leader == "b"
     told = found.record(0)
-    assert told["text"].startswith("b is better than a: by -0.05")
+    assert told["text"].startswith("b is better than a: -0.05")
     difference = told["verdicts"][0]["difference"]
     assert difference["low"] < difference["estimate"] < difference["high"] < 0
 
 
-def test_a_shadow_cannot_win_however_fast_it_is() -> None:
-    assert results(Goal.SPEED, A, B, DARK, a=2, b=2.1, dark=3).winner == "b"
-    assert results(Goal.SPEED, A, B, DARK, a=2, b=2, dark=3).winner is None
+def test_a_shadow_is_not_judged_however_fast_it_is() -> None:
+    found = results(Goal.SPEED, A, B, DARK, a=2, b=2.1, dark=3)
+    assert (found.leader, [one.arm for one in found.verdicts]) == ("b", ["b"])
+    told = found.record(0)
+    assert told["arms"][2]["figures"]["tokens_per_s"]["mean"] == pytest.approx(3, abs=0.01)
+    alone = results(Goal.SPEED, A, B, a=2, b=2.1)
+    assert told["verdicts"] == alone.record(0)["verdicts"], "it takes nothing of the level"
+
+
+def test_a_figure_is_within_what_it_can_be() -> None:
+    told = results(Goal.SCORE, A, B, a=0.999, b=0.5).record(0)["arms"][0]["figures"]["score"]
+    assert told["low"] < told["mean"] < told["high"] <= 1
+
+
+def test_after_a_change_of_weights_it_says_since_when_and_is_less_sure() -> None:
+    first, third = (
+        results(Goal.SCORE, A, B, epochs=n, a=0.2, b=0.22).record(0)["verdicts"][0]["difference"]
+        for n in (1, 3)
+    )
+    assert third["low"] < first["low"] < first["high"] < third["high"]
+    said = results(Goal.SCORE, A, B, epochs=3, a=0.2, b=0.9).record(0)["text"]
+    assert said.startswith("Since the weights changed last: b is better than a")
 
 
 def test_a_unit_of_an_arm_that_had_no_weight_raises_the_alarm() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from serve_app.experiments.assignment import Assignment
 from serve_app.experiments.experiment import Arm, Experiment
+from serve_app.experiments.unit import unit_of
 
 USERS = [f"user-{number}" for number in range(10_000)]
 
@@ -28,6 +29,16 @@ def test_shares_are_the_weights_and_every_gateway_agrees(weights: tuple[float, .
     for number, weight in enumerate(weights):
         share = one.count(f"arm-{number}") / len(USERS)
         assert share == pytest.approx(weight / sum(weights), abs=0.01)
+
+
+def test_a_request_of_a_user_has_the_arm_of_its_hidden_unit_at_every_gateway() -> None:
+    of, unit = experiment(1, 1), unit_of(None, {"user": "ann"}, "r")
+    one, other = (Assignment(of).assigned("acme", unit) for _ in range(2))
+    assert one == other
+    assert (one.arm, one.epoch) == (Assignment(of).arm(one.unit), 1)
+    assert unit not in one.unit
+    paused = Assignment(of.paused()).assigned("acme", unit)
+    assert (paused.arm, paused.unit) == (of.control, ""), "it is not counted"
 
 
 def test_a_ramp_moves_only_those_it_must() -> None:

@@ -54,6 +54,7 @@ MAY = {
     "GET /v1/experiments/{experiment}": ADAPTERS_SEEN,
     "GET /v1/experiments/{experiment}/results": ADAPTERS_SEEN,
     "GET /v1/experiments/{experiment}/answers": ADAPTERS_MANAGED,
+    "GET /v1/experiments/{experiment}/feedback": ADAPTERS_MANAGED,
     "POST /v1/experiments": ADAPTERS_MANAGED,
     "PATCH /v1/experiments/{experiment}": ADAPTERS_MANAGED,
     "DELETE /v1/experiments/{experiment}": ADAPTERS_MANAGED,
@@ -94,10 +95,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/load_lora_adapter": {"lora_name": "another", "lora_path": "/b"},
     "POST /v1/unload_lora_adapter": {"lora_name": "another"},
     "POST /admin/v1/keys": {"tenant": "acme"},
-    "POST /v1/experiments": an_experiment("another-trial"),
+    "POST /v1/experiments": an_experiment("another-trial", "compared"),
     "PATCH /v1/experiments/{experiment}": {"weights": {"b": 2}},
     "POST /v1/experiments/{experiment}/ramp": {"arm": "b", "share": 0.2},
-    "POST /v1/experiments/{experiment}/promote": {"arm": "b", "alias": "finance-live"},
+    "POST /v1/experiments/{experiment}/promote": {"arm": "b", "alias": "compared-live"},
     "POST /v1/feedback": {"request_id": "r", "score": 1},
 }
 NAMES = {
@@ -138,13 +139,14 @@ class Doors:
     async def restock(self) -> None:
         """Make again what another role may have taken away."""
         bench = self.site.bench
-        await bench.register("another", owner="acme")
+        for name in ("another", "compared"):
+            await bench.register(name, owner="acme")
         for source in ("/a", "/b"):
             await bench.register("finance", source, owner="acme")
         await bench.alias("finance", "stable")
         for name in ("trial", "another-trial"):
             await self.site.ask("DELETE", f"/v1/experiments/{name}")
-        made = await self.site.ask("POST", "/v1/experiments", json=an_experiment("trial"))
+        made = await self.site.ask("POST", "/v1/experiments", json=an_experiment("trial", "compared"))
         assert made.status_code == 201, made.text
         await self._ask("PUT", "tenants/newco", {})
         self.names["key"] = (await self._key("newco", "inference"))["id"]

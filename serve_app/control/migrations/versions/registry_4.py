@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("winner", sa.String(63)),
         sa.Column("epoch", sa.Integer, nullable=False),
         sa.Column("goal", sa.String(32), nullable=False),
-        sa.Column("matters", sa.Float, nullable=False),
+        sa.Column("min_effect", sa.Float, nullable=False),
         sa.Column("periods", sa.JSON, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("updated", sa.BigInteger, nullable=False),
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("first", sa.Boolean, nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in _COUNTS),
         *(sa.Column(name, sa.Float, nullable=False) for name in _TOTALS),
-        sa.PrimaryKeyConstraint("salt", "unit", "arm"),
+        sa.PrimaryKeyConstraint("salt", "unit", "arm", "epoch"),
     )
     op.create_table(
         "experiment_finishes",
@@ -66,12 +66,15 @@ def upgrade() -> None:
         "feedback",
         sa.Column("tenant", sa.String(63), nullable=False),
         sa.Column("request_id", sa.String(128), nullable=False),
-        sa.Column("usage_id", sa.BigInteger, nullable=False),
+        sa.Column("id", sa.BigInteger, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("score", sa.Float, nullable=False),
         sa.Column("labels", sa.JSON, nullable=False),
+        sa.Column("salt", sa.String(32), nullable=False),
+        sa.Column("arm", sa.String(63), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "request_id"),
     )
+    op.create_index("feedback_by_experiment", "feedback", ["salt", "id"])
     with op.batch_alter_table("usage") as usage:
         usage.alter_column("request_id", existing_type=sa.String(64), type_=sa.String(128))
         usage.alter_column("arm", existing_type=sa.String(63), type_=sa.String(127))
