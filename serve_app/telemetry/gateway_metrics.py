@@ -1,8 +1,8 @@
 """Every metric that a gateway records.
 
 They go through ``ray.serve.metrics`` and appear as ``ray_serve_app_*`` in Ray's Prometheus
-endpoint. Label values are bounded: tenants, and experiments, beyond the first hundred share the
-label ``other``.
+endpoint. Label values are bounded: tenants, experiments and names of arms beyond the first
+hundred share the label ``other``.
 """
 
 from ray.serve.metrics import Counter, Gauge, Histogram
@@ -34,6 +34,7 @@ class GatewayMetrics:
     def __init__(self) -> None:
         self._tenants = Bounded(MAX_LABELS)
         self._experiments = Bounded(MAX_LABELS)
+        self._arm_names = Bounded(MAX_LABELS)
         self._requests = Counter(
             "serve_app_requests_total", "Requests by tenant and outcome.", ("tenant", "outcome")
         )
@@ -172,7 +173,8 @@ class GatewayMetrics:
 
     def assigned(self, experiment: str, arm: str) -> None:
         """A request is answered by an arm of an experiment."""
-        self._arms.inc(tags={"experiment": self._experiments.label(experiment), "arm": arm})
+        label = self._experiments.label(experiment)
+        self._arms.inc(tags={"experiment": label, "arm": self._arm_names.label(arm)})
 
     def shadowed(self, experiment: str, outcome: str) -> None:
         """A copy for a shadow arm is over, or was not sent for want of room (``no_room``)."""

@@ -59,6 +59,15 @@ def test_labels_stay_bounded_however_many_tenants_come(recorded: list[Any]) -> N
     assert "other" in labels
 
 
+def test_labels_stay_bounded_however_often_an_experiment_is_made_anew(
+    recorded: list[Any],
+) -> None:
+    gateway = GatewayMetrics()
+    for number in range(MAX_LABELS * 3):
+        gateway.assigned("tone", f"arm-{number}")
+    assert len({tags["arm"] for _, _, tags in recorded}) == MAX_LABELS + 1
+
+
 def test_an_answer_is_counted_with_its_tokens_and_its_first_byte(recorded: list[Any]) -> None:
     GatewayMetrics().answered("acme", "ok", 3, 2, 0, 0.5)
     assert recorded == [
