@@ -117,6 +117,19 @@ class Adapter:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Which versions of an adapter go on answering.
+
+    Attributes:
+        most: how many, the one in force included, unless more are needed.
+        arms: numbers of those that arms of experiments are answered with.
+    """
+
+    most: int
+    arms: frozenset[int] = frozenset()
+
+
 def claimed(
     before: Adapter | None, name: str, owner: str | None, now: int, *, free: bool, declared: bool
 ) -> Adapter:
@@ -137,7 +150,7 @@ def claimed(
     )
 
 
-def published(before: Adapter, new: Kept, keep: int, revision: int) -> Adapter:
+def published(before: Adapter, new: Kept, keep: Keep, revision: int) -> Adapter:
     """``new`` in force. Content the adapter has had before keeps the number it had."""
     number, now = new.version.number, new.created
     old = before.versions.get(number)
@@ -172,19 +185,19 @@ def on_terms(adapter: Adapter, terms: Terms) -> Adapter:
     )
 
 
-def in_force(adapter: Adapter, number: int, keep: int, revision: int) -> Adapter:
+def in_force(adapter: Adapter, number: int, keep: Keep, revision: int) -> Adapter:
     """The adapter gone back, or forward, to one of its versions."""
     if number == adapter.current:
         return adapter
     return settled(replace(adapter, current=number, previous=adapter.current), keep, revision)
 
 
-def with_alias(adapter: Adapter, alias: str, number: int, keep: int, revision: int) -> Adapter:
+def with_alias(adapter: Adapter, alias: str, number: int, keep: Keep, revision: int) -> Adapter:
     """The adapter with ``alias`` meaning version ``number``."""
     return settled(replace(adapter, aliases={**adapter.aliases, alias: number}), keep, revision)
 
 
-def without_alias(adapter: Adapter, alias: str, keep: int, revision: int) -> Adapter:
+def without_alias(adapter: Adapter, alias: str, keep: Keep, revision: int) -> Adapter:
     aliases = {name: n for name, n in adapter.aliases.items() if name != alias}
     return settled(replace(adapter, aliases=aliases), keep, revision)
 
@@ -217,12 +230,13 @@ def let_go(adapter: Adapter, numbers: frozenset[int], now: int) -> Adapter:
     return replace(adapter, versions={**adapter.versions, **gone})
 
 
-def settled(adapter: Adapter, keep: int, revision: int) -> Adapter:
-    """The states of its versions put right: at most ``keep`` answer, unless names need more."""
+def settled(adapter: Adapter, keep: Keep, revision: int) -> Adapter:
+    """The states of its versions put right: no more answer than ``keep`` says, and names need."""
     answering = adapter.numbers(*ANSWERING)
     wanted = adapter.wanted
-    order = sorted(answering, key=lambda n: (n not in wanted, n != adapter.previous, -n))
-    kept = frozenset(order[: max(keep, len(wanted))])
+    needed = (wanted | keep.arms).intersection(answering)
+    order = sorted(answering, key=lambda n: (n not in needed, n != adapter.previous, -n))
+    kept = frozenset(order[: max(keep.most, len(needed))])
     versions = dict(adapter.versions)
     for n in answering:
         if n not in kept:

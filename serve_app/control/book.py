@@ -124,6 +124,11 @@ class Book:
         mine = (a.name for a in self.adapters.values() if a.owner == tenant)
         return sorted(name for name in mine if not self.free(name))
 
+    def arms_of(self, adapter: str) -> frozenset[int]:
+        """Numbers of the adapter's versions that experiments are to be answered with."""
+        used = (arm.model.rpartition("@v") for study in self.studies.values() for arm in study.used)
+        return frozenset(int(number) for name, _, number in used if name == adapter)
+
     def free(self, name: str) -> bool:
         """Whether nothing answers this adapter name and nothing is on its way to it."""
         adapter = self.adapters.get(name)

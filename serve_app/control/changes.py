@@ -19,7 +19,7 @@ from serve_app.control.adapter import (
 from serve_app.control.book import Book, Change
 from serve_app.control.permissions import may_manage, must_be_free, registering, taken
 from serve_app.control.registration import Registration, Step, failed, shown_source, succeeded
-from serve_app.control.rules import Rules, deed_of, must_leave_room
+from serve_app.control.rules import Rules, deed_of, keep_of, must_leave_room
 from serve_app.errors import AdapterConflict, AdapterRefused, ApiError
 
 
@@ -65,7 +65,7 @@ def publication(
     if not may_manage(registration.command.actor, before):  # it changed hands meanwhile
         raise taken(before.name)
     new = _kept(registration, checked, before, now)
-    after = published(_agreed(before, registration), new, rules.keep, revision)
+    after = published(_agreed(before, registration), new, keep_of(before, book, rules), revision)
     must_leave_room(after, book, rules)
     number = new.version.number
     ended = succeeded(registration, number, now)

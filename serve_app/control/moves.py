@@ -14,7 +14,7 @@ from serve_app.control.adapter import (
 from serve_app.control.book import Book, Change
 from serve_app.control.permissions import managed, must_be_free, must_name_an_adapter, taken
 from serve_app.control.registration import failed
-from serve_app.control.rules import Rules, deed_of, must_leave_room
+from serve_app.control.rules import Rules, deed_of, keep_of, must_leave_room
 from serve_app.errors import AdapterConflict, AdapterNotFound
 
 Move = Rollback | PutAlias | RemoveAlias | Remove
@@ -55,7 +55,8 @@ def _rollback(
     assert number is not None
     if number == adapter.current:
         return None
-    after = in_force(replace(adapter, updated=now), number, rules.keep, revision)
+    keep = keep_of(adapter, book, rules)
+    after = in_force(replace(adapter, updated=now), number, keep, revision)
     must_leave_room(after, book, rules)
     deed = deed_of(command.actor, "rollback", after, now, version=number)
     return Change((deed,), (after,))
@@ -75,7 +76,8 @@ def _put_alias(
     if adapter.aliases.get(command.alias) == number:
         return None
     adapter = replace(adapter, updated=now)
-    after = with_alias(adapter, command.alias, number, rules.keep, revision)
+    keep = keep_of(adapter, book, rules)
+    after = with_alias(adapter, command.alias, number, keep, revision)
     must_leave_room(after, book, rules)
     deed = deed_of(command.actor, "put_alias", after, now, alias=command.alias, version=number)
     return Change((deed,), (after,))
@@ -88,7 +90,8 @@ def _remove_alias(
     adapter = managed(command.actor, book.adapters.get(command.name), command.name)
     if command.alias not in adapter.aliases:
         raise AdapterNotFound(command.alias, code="alias_not_found")
-    after = without_alias(replace(adapter, updated=now), command.alias, rules.keep, revision)
+    keep = keep_of(adapter, book, rules)
+    after = without_alias(replace(adapter, updated=now), command.alias, keep, revision)
     deed = deed_of(command.actor, "remove_alias", after, now, alias=command.alias)
     return Change((deed,), (after,))
 

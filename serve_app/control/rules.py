@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serve_app.adapters.commands import Actor
-from serve_app.control.adapter import Adapter
+from serve_app.control.adapter import Adapter, Keep
 from serve_app.control.book import Book, Deed
 from serve_app.errors import AdapterConflict
 
@@ -22,6 +22,11 @@ class Rules:
     base: str
     keep: int
     capacity: int
+
+
+def keep_of(adapter: Adapter, book: Book, rules: Rules) -> Keep:
+    """Which of its versions go on answering."""
+    return Keep(rules.keep, book.arms_of(adapter.name))
 
 
 def must_leave_room(adapter: Adapter, book: Book, rules: Rules) -> None:

@@ -16,7 +16,7 @@ from serve_app.control.permissions import (
     must_name_an_adapter,
     taken,
 )
-from serve_app.control.rules import Rules, must_leave_room
+from serve_app.control.rules import Rules, keep_of, must_leave_room
 from serve_app.control.study import Study
 from serve_app.errors import Conflict, InvalidRequest, ModelNotFound, NotFound, PermissionDenied
 from serve_app.experiments import commands
@@ -217,13 +217,15 @@ def _aliased(
         other = book.adapters[str(holder)]
         if not may_manage(command.actor, other):
             raise taken(alias)
-        others = (without_alias(replace(other, updated=now), alias, rules.keep, revision),)
+        keep = keep_of(other, book, rules)
+        others = (without_alias(replace(other, updated=now), alias, keep, revision),)
     entry, number = adapter.entry(), int(version)
     if entry is None or number not in entry.versions:
         raise ModelNotFound(arm.model)
     if adapter.aliases.get(alias) == number:
         return ()
-    after = with_alias(replace(adapter, updated=now), alias, number, rules.keep, revision)
+    keep = keep_of(adapter, book, rules)
+    after = with_alias(replace(adapter, updated=now), alias, number, keep, revision)
     must_leave_room(after, book, rules)
     return (*others, after)
 

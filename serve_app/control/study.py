@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from serve_app.experiments.commands import Goal
-from serve_app.experiments.experiment import Experiment, State
+from serve_app.experiments.experiment import Arm, Experiment, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,14 @@ class Study:
     @property
     def owner(self) -> str:
         return self.experiment.owner
+
+    @property
+    def used(self) -> tuple[Arm, ...]:
+        """The arms that may yet answer."""
+        answering = self.experiment.answering
+        if self.experiment.state is State.STOPPED and answering is not None:
+            return (answering,)
+        return self.experiment.arms
 
     def with_(self, experiment: Experiment, now: int) -> "Study":
         """The study when the experiment has come so far."""

@@ -1,5 +1,6 @@
 """Experiments in the registry: who may do what to them, how they go on, and what is observed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -212,3 +213,22 @@ async def test_a_new_experiment_knows_nothing_of_one_that_had_its_name(site: Ben
     await site.passes(120)
     told = await done(site, ShowResults(ACME, "tone"))
     assert [arm["requests"] for arm in told["arms"]] == [0, 1]
+
+
+async def test_the_versions_of_its_arms_stay_however_many_come_after_them(
+    make: Callable[..., Any],
+) -> None:
+    site: Bench = await make(keep=2)
+    await site.declare()
+    for source in "ab":
+        await site.register("finance", source, owner="acme")
+    await done(site, TONE)
+    for source in "cde":
+        await site.register("finance", source)
+    answering = {"live", "staged"}
+    states = await site.states("finance")
+    assert {n for n, state in states.items() if state in answering} == {1, 2, 5}
+    await done(site, Stop(ACME, "tone", "b"))
+    await site.register("finance", "f")
+    states = await site.states("finance")
+    assert {n for n, state in states.items() if state in answering} == {2, 6}
