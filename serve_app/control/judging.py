@@ -14,6 +14,8 @@ from serve_app.experiments.commands import GiveFeedback
 
 LOOK_S = 0.25
 """Usage that is awaited is looked for so often."""
+MOST_WAITING = 100
+"""Feedback that waits at a time; more is not waited with, for each asks the database."""
 SCORE_DIGITS = 6
 """Of a score: squares of much smaller ones are beyond a database's numbers."""
 PREFIXES = ("chatcmpl-", "cmpl-", "resp_")
@@ -31,6 +33,7 @@ class Judging:
         self._ledger = ledger
         self._observations = Observations(store)
         self._times = times
+        self._waiting = 0
 
     async def answer(self, command: GiveFeedback) -> Answer:
         """Keep what somebody thought of an answer.
@@ -56,18 +59,31 @@ class Judging:
     async def _answered(self, command: GiveFeedback, given: str, param: str) -> Answered:
         """The request of that id, which may be over but a moment ago."""
         ids = [given, *(given.removeprefix(p) for p in PREFIXES if given.startswith(p))]
-        tenant, loop = command.actor.tenant, asyncio.get_running_loop()
-        until = loop.time() + self._times.heard_s
-        while (found := await self._observations.answered(tenant, ids)) is None:
-            if loop.time() >= until:
-                raise NotFound(
-                    f"No request `{given}` of yours is known: give the `x-request-id` of its "
-                    "answer, or the answer's own id, once it is over.",
-                    param=param,
-                    code="request_not_found",
-                )
-            await asyncio.sleep(LOOK_S)
+        found = await self._observations.answered(command.actor.tenant, ids)
+        if found is None and self._waiting < MOST_WAITING:
+            self._waiting += 1
+            try:
+                found = await self._awaited(command.actor.tenant, ids)
+            finally:
+                self._waiting -= 1
+        if found is None:
+            raise NotFound(
+                f"No request `{given}` of yours is known: give the `x-request-id` of its answer, "
+                "or the answer's own id, once it is over.",
+                param=param,
+                code="request_not_found",
+            )
         return found
+
+    async def _awaited(self, tenant: str, ids: list[str]) -> Answered | None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._times.heard_s
+        while loop.time() < until:
+            await asyncio.sleep(min(LOOK_S, self._times.heard_s))
+            found = await self._observations.answered(tenant, ids)
+            if found is not None:
+                return found
+        return None
 
     async def _judge(self, command: GiveFeedback, answered: Answered, score: float) -> None:
         counted = bool(answered.unit)

@@ -31,6 +31,8 @@ MOMENTS = ("units", "n", "s", "nn", "ss", "ns")
 """As in ``experiments.moments.Moments``."""
 Rows = Sequence[Mapping[str, Any]]
 _SHORTEST_S = 1e-3
+_NUL = "\ufffd"
+"""In place of the one character that Postgres keeps in no text."""
 
 
 @dataclass(slots=True)
@@ -140,5 +142,5 @@ def _answer(record: UsageRecord, arm: str) -> dict[str, Any]:
         "arm": arm,
         "request_id": record.request_id.removesuffix(f".{arm}"),
         "at": record.at,
-        "answer": record.answer,
+        "answer": record.answer.replace("\0", _NUL),
     }

@@ -64,7 +64,7 @@ class Logbook:
 
 
 def _noting(send: Send, access: Access, give_id: bool) -> Send:
-    """``send``, writing down the status and when the first of the body left; a keep-alive is not."""
+    """``send``, writing down the status, and when the body began: a keep-alive is none of it."""
     began = time.monotonic()
 
     async def send_noting(message: Message) -> None:

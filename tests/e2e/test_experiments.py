@@ -59,6 +59,8 @@ async def test_the_better_adapter_is_found_and_promoted_and_nobody_is_refused(
         for name in ("reply-live", "reply-test"):
             answer = operator.chat(name, "x", user="newcomer", max_tokens=12)
             assert who_answered(answer.content) == {LEGAL}
+        operator.experiments.delete("reply-test")
+        operator.unregister_lora("reply")
 
 
 def test_the_commands_carry_an_experiment_from_first_to_last(app: RunningApp) -> None:

@@ -73,7 +73,7 @@ async def test_a_shadow_is_never_the_winner(site: Bench) -> None:
             for arm in ("dark", "ab"[n % 2])
         ),
     )
-    assert (await done(site, ShowResults(ACME, "tone")))["winner"] == "b"
+    assert (await done(site, ShowResults(ACME, "tone")))["leader"] == "b"
     assert (await done(site, Promote(ACME, "tone")))["winner"] == "b"
 
 
@@ -85,7 +85,7 @@ async def test_what_one_experiment_showed_promotes_nothing_in_the_next_of_its_na
     async def made_anew(_study: object) -> SimpleNamespace:
         await done(site, Delete(ACME, "tone"))
         await done(site, TONE)
-        return SimpleNamespace(winner="b")
+        return SimpleNamespace(leader="b")
 
     monkeypatch.setattr(site.control._experimenting, "_results", made_anew)
     assert await refused(site, Promote(ACME, "tone")) == "409 experiment_conflict"

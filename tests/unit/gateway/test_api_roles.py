@@ -146,7 +146,8 @@ class Doors:
         await bench.alias("finance", "stable")
         for name in ("trial", "another-trial"):
             await self.site.ask("DELETE", f"/v1/experiments/{name}")
-        made = await self.site.ask("POST", "/v1/experiments", json=an_experiment("trial", "compared"))
+        trial = an_experiment("trial", "compared")
+        made = await self.site.ask("POST", "/v1/experiments", json=trial)
         assert made.status_code == 201, made.text
         await self._ask("PUT", "tenants/newco", {})
         self.names["key"] = (await self._key("newco", "inference"))["id"]
