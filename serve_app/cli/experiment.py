@@ -66,7 +66,8 @@ def create_experiment(
 
     def work(experiments: "Experiments") -> "Experiment":
         return experiments.create(
-            *(name, arms),
+            name,
+            arms,
             goal=goal,
             min_effect=min_effect,
             description=description,
