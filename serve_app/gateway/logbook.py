@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.gateway.answers import KEEP_ALIVE
 from serve_app.telemetry import access_log
-from serve_app.telemetry.access_log import Access
+from serve_app.telemetry.access_log import CLIENT_GONE, Access
 from serve_app.telemetry.gateway_metrics import GatewayMetrics
 
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -35,7 +35,7 @@ class Logbook:
             return
         began = time.monotonic()
         given = _client_id(scope)
-        access = Access(given or uuid.uuid4().hex, scope["path"], status=499)
+        access = Access(given or uuid.uuid4().hex, scope["path"], status=CLIENT_GONE)
         state = scope.setdefault("state", {})
         state["access"] = access
         try:

@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from serve_app.gateway.spool import Spool, orphans
-from serve_app.telemetry.access_log import Access
+from serve_app.telemetry.access_log import CLIENT_GONE, Access
 from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.usage import Batch, UsageRecord
 
 LOGGER = logging.getLogger("ray.serve")
 WRITE_S = 0.25
 RETRY_S = 1.0
-CLIENT_GONE = 499
 MAX_FINISH = 32
 ORPHANS_S = 5.0
 ANSWER_S = 10.0

@@ -21,7 +21,7 @@ from serve_app.routing.fleet import Fleet
 from serve_app.routing.messages import Call, Reply
 from serve_app.routing.seats import to_spare
 from serve_app.settings import GatewaySettings
-from serve_app.telemetry.access_log import Access
+from serve_app.telemetry.access_log import CLIENT_GONE, Access
 from serve_app.telemetry.gateway_metrics import GatewayMetrics
 from serve_app.tenancy.snapshot import Target
 
@@ -72,18 +72,8 @@ class Shadows:
         if not spare or len(self._under_way) >= MOST:
             self._metrics.shadowed(to.experiment.name, "no_room")
             return
-        try:
-            governed = govern.govern(
-                {name: value for name, value in body.items() if name not in STREAMING},
-                self._settings,
-                adapter=version is not None,
-                cache_salt=call.body.get("cache_salt"),
-            )
-        except ApiError as error:
-            LOGGER.info("a shadow of %s cannot be asked this: %s", to.label, error)
-            return
         task = asyncio.get_running_loop().create_task(
-            self._answer(asked, _copy_of(call, governed, model, to), to), context=Context()
+            self._ask(asked, call, body, to, model), context=Context()
         )
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -95,11 +85,27 @@ class Shadows:
         if self._under_way:
             await asyncio.wait(self._under_way)
 
+    async def _ask(
+        self, asked: Asked, call: Call, body: govern.Body, to: Assigned, model: Target
+    ) -> None:
+        """Have the arm answer, once the request itself is on its way."""
+        try:
+            governed = govern.govern(
+                {name: value for name, value in body.items() if name not in STREAMING},
+                self._settings,
+                adapter=model.version is not None,
+                cache_salt=call.body.get("cache_salt"),
+            )
+        except ApiError as error:
+            LOGGER.info("a shadow of %s cannot be asked this: %s", to.label, error)
+            return
+        await self._answer(asked, _copy_of(call, governed, model, to), to)
+
     async def _answer(self, asked: Asked, call: Call, to: Assigned) -> None:
         access = Access(
             call.request_id,
             asked.access.path,
-            status=499,
+            status=CLIENT_GONE,
             tenant=asked.access.tenant,
             key=asked.access.key,
             operation=call.operation.value,

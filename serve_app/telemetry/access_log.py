@@ -9,6 +9,9 @@ from serve_app.routing.messages import Usage
 
 _GOOD = ("ok", "client_gone", ClientTooSlow.code)
 
+CLIENT_GONE = 499
+"""Status of a request whose client left before any was sent, as nginx has it."""
+
 LOGGER = logging.getLogger("ray.serve")
 """Serve's logger, so that lines land in Serve's log files and in the dashboard."""
 
@@ -54,7 +57,9 @@ class Access:
         """``ok``, ``client_gone``, or the code of the error."""
         if self.error:
             return self.error
-        return "client_gone" if self.status == 499 else "ok" if self.status < 400 else "error"
+        return (
+            "client_gone" if self.status == CLIENT_GONE else "ok" if self.status < 400 else "error"
+        )
 
     @property
     def failed(self) -> bool:

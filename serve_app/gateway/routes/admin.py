@@ -15,6 +15,7 @@ from serve_app.gateway.routes.dependencies import (
     documented_auth,
     needs,
 )
+from serve_app.gateway.routes.queries import AfterNumber, Page
 from serve_app.tenancy.keys import Scope
 
 MAX_ADAPTERS = 1000
@@ -53,8 +54,8 @@ async def fleet(
 @router.get("/audit")
 async def audit(
     caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    limit: Page = 100,
+    after: AfterNumber = None,
 ) -> Response:
     """Who did what to which adapter, newest first."""
     return await caller.does(ShowAudit(caller.actor, limit, after))

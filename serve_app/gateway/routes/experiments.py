@@ -5,7 +5,7 @@ Each route turns HTTP into a command for control and control's answer into HTTP.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
 from serve_app.experiments.commands import (
@@ -27,7 +27,7 @@ from serve_app.experiments.commands import (
 from serve_app.experiments.experiment import MAX_ARMS, Arm
 from serve_app.gateway.routes.bodies import Body, LongText, Name
 from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
-from serve_app.gateway.routes.tenants import AskedName
+from serve_app.gateway.routes.queries import After, AfterNumber, AskedName, Page
 from serve_app.tenancy.keys import Scope
 
 router = APIRouter(
@@ -37,7 +37,6 @@ router = APIRouter(
     dependencies=[documented_auth, needs(Scope.INFERENCE, Scope.ADAPTERS_MANAGE)],
 )
 MANAGING = [needs(Scope.ADAPTERS_MANAGE)]
-MAX_PAGE = 1000
 MOST = 1e6
 ExperimentName = Annotated[str, Path(description="The experiment's name.", max_length=200)]
 Weight = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
@@ -141,8 +140,8 @@ async def create(body: ExperimentBody, caller: TheCaller) -> Response:
 @router.get("")
 async def list_experiments(
     caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Page = 100,
+    after: After = None,
 ) -> Response:
     """The caller's experiments by name."""
     return await caller.does(ListExperiments(caller.actor, limit, after))
@@ -207,8 +206,8 @@ async def answers(
     experiment: ExperimentName,
     caller: TheCaller,
     arm: AskedName = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    limit: Page = 100,
+    after: AfterNumber = None,
 ) -> Response:
     """What shadow arms answered to copies of requests, the newest first."""
     return await caller.does(ListAnswers(caller.actor, experiment, arm, limit, after))
@@ -219,8 +218,8 @@ async def feedback(
     experiment: ExperimentName,
     caller: TheCaller,
     arm: AskedName = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    limit: Page = 100,
+    after: AfterNumber = None,
 ) -> Response:
     """What was thought of answers that count, with its labels, the newest first."""
     return await caller.does(ListFeedback(caller.actor, experiment, arm, limit, after))

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, Strict
 
 from serve_app.gateway.routes.bodies import Body, LimitsBody, Name, Text
 from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
-from serve_app.gateway.routes.tenants import After, AskedName, Page
+from serve_app.gateway.routes.queries import After, AskedName, Page
 from serve_app.tenancy.commands import ChangeKey, ListKeys, MakeKey, RevokeKey, RotateKey, ShowKey
 from serve_app.tenancy.keys import Scope
 

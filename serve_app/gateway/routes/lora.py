@@ -6,7 +6,7 @@ and by whom, is control's to say.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field, PlainValidator
 
 from serve_app.adapters.commands import (
@@ -22,6 +22,7 @@ from serve_app.adapters.commands import (
 )
 from serve_app.gateway.routes.bodies import Body, LongText, Name, Source, Text
 from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
+from serve_app.gateway.routes.queries import After, Page
 from serve_app.tenancy.keys import Scope
 
 router = APIRouter(
@@ -30,7 +31,6 @@ router = APIRouter(
     dependencies=[documented_auth, needs(Scope.INFERENCE, Scope.ADAPTERS_MANAGE)],
 )
 
-MAX_PAGE = 1000
 AdapterName = Annotated[str, Path(description="The adapter's name.", max_length=200)]
 MANAGING = [needs(Scope.ADAPTERS_MANAGE)]
 
@@ -100,8 +100,8 @@ async def register(body: RegisterBody, caller: TheCaller) -> Response:
 @router.get("/v1/lora")
 async def list_adapters(
     caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Page = 100,
+    after: After = None,
 ) -> Response:
     """The caller's adapters by name: version, state, and the replicas that hold them."""
     return await caller.does(List(caller.actor, limit, after))

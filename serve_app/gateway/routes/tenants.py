@@ -5,11 +5,12 @@ Each route turns HTTP into a command for control and control's answer into HTTP.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
-from serve_app.gateway.routes.bodies import STORABLE, Body, LimitsBody, LongText, Name
+from serve_app.gateway.routes.bodies import Body, LimitsBody, LongText, Name
 from serve_app.gateway.routes.dependencies import KeyFirst, TheCaller, documented_auth, needs
+from serve_app.gateway.routes.queries import After, AskedName, Page
 from serve_app.tenancy.commands import (
     ListGrants,
     ListTenants,
@@ -30,12 +31,8 @@ router = APIRouter(
     dependencies=[documented_auth, needs(Scope.ADMIN)],
 )
 
-MAX_PAGE = 1000
 TenantId = Annotated[str, Path(description="The tenant's id.", max_length=200)]
 AdapterName = Annotated[str, Path(description="The adapter's name.", max_length=200)]
-AskedName = Annotated[str | None, Query(max_length=200, pattern=STORABLE)]
-Page = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Records on the page at most.")]
-After = Annotated[str | None, Query(max_length=255, description="The last id of the page before.")]
 
 
 class TenantBody(Body):

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from serve_app.errors import InvalidRequest
 from serve_app.gateway.routes.dependencies import Caller, TheCaller, documented_auth, needs
-from serve_app.gateway.routes.tenants import AskedName
+from serve_app.gateway.routes.queries import AskedName
 from serve_app.tenancy.keys import Scope
 from serve_app.tenancy.usage import By, Interval, ShowUsage
 

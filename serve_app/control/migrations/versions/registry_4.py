@@ -15,6 +15,12 @@ _TOTALS = ("first_token_s", "tokens_per_s", "completion_tokens", "score")
 
 def upgrade() -> None:
     """From ``registry_3``."""
+    _experiments()
+    _observations()
+    _usage()
+
+
+def _experiments() -> None:
     op.create_table(
         "experiments",
         sa.Column("name", sa.String(63), primary_key=True),
@@ -33,6 +39,10 @@ def upgrade() -> None:
         sa.Column("started", sa.BigInteger),
         sa.Column("ended", sa.BigInteger),
     )
+
+
+def _observations() -> None:
+    """What is seen and said of arms."""
     op.create_table(
         "experiment_units",
         sa.Column("salt", sa.String(32), nullable=False),
@@ -75,6 +85,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "request_id"),
     )
     op.create_index("feedback_by_experiment", "feedback", ["salt", "id"])
+
+
+def _usage() -> None:
+    """Wider ids and arms, and what tells arms apart."""
     with op.batch_alter_table("usage") as usage:
         usage.alter_column("request_id", existing_type=sa.String(64), type_=sa.String(128))
         usage.alter_column("arm", existing_type=sa.String(63), type_=sa.String(127))
