@@ -27,7 +27,8 @@ Row = Mapping[str, Any]
 METHOD = (
     "Intervals are asymptotic confidence sequences (Waudby-Smith et al. 2024), which hold at every "
     "look together; a unit is what is assigned, and means over requests go by the delta method "
-    f"(Deng et al. 2018). Verdicts share a level of {ALPHA:g} among all arms."
+    f"(Deng et al. 2018). Verdicts share a level of {ALPHA:g} among all arms and all changes of "
+    "weights."
 )
 FIGURES = {
     Goal.SCORE: Figure(),

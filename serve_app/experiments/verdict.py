@@ -97,11 +97,11 @@ def verdicts(
     return [_verdict(control, other, min_effect, figure, level) for other in others]
 
 
-def spent(looks: int) -> float:
+def spent(epochs: int) -> float:
     """The level for the latest of so many weights. What was observed under others is left out: who
     came when an arm had fewer units is not to be compared with who came when it had more. All
     levels together are ``ALPHA``."""
-    return ALPHA / (looks * (looks + 1)) if looks else ALPHA / 2
+    return ALPHA / (epochs * (epochs + 1)) if epochs else ALPHA / 2
 
 
 def _mismatched(control: ArmMoments, other: ArmMoments, level: float) -> Verdict:
