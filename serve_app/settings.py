@@ -63,6 +63,7 @@ class EngineSettings(Strict):
     Attributes:
         model: a directory or a hub name.
         served_model_name: the base's public name; ``model`` if not given.
+        max_num_seqs: seats; tenants below their share find ``routing.seats.room`` beyond them.
         max_loras: adapters that may run in one batch (GPU slots).
         max_lora_rank: the largest rank served; every slot is as large as this.
         max_cpu_loras: adapters an engine holds; loading beyond it evicts.

@@ -14,7 +14,7 @@ import orjson
 from serve_app.bench.client import PATH
 from serve_app.bench.requests import TAIL_BYTES, WrongAnswer, is_output, streamed_tokens
 
-TOKENS = 40
+TOKENS = 64
 """Of an answer, where nothing else is said."""
 AGAIN_S = 0.1
 """A client that was refused asks again after so long, whatever it was told."""

@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.bench.fair_clients import Asked, Clients, Crowd
+from serve_app.bench.deep import deepen
+from serve_app.bench.fair_clients import TOKENS, Asked, Clients, Crowd
 from serve_app.bench.launches import application
 from serve_app.bench.results import percentile
 from serve_app.bench.sides import Launch, running
@@ -24,7 +25,9 @@ from serve_app.cli.config_file import read
 from serve_app.cli.environment import any_free
 from serve_app.simulator.tenants import jain
 
-SEATS, SLOTS = 16, 4
+SEATS, LAYERS = 32, 48
+QUIET_PART = 0.3
+"""Of what the engine can do; its share is half."""
 WARM_S = 3.0
 SAID = Console(stderr=True, highlight=False)
 QUIET, NOISY, THIRD, FOURTH = TENANTS = ("quiet", "noisy", "third", "fourth")
@@ -44,8 +47,8 @@ Seconds = Annotated[float, typer.Option(min=5, help="Of a block.")]
 def main(
     config: Config = Path("configs/demo.yaml"),
     out: Out = Path(".bench"),
-    rounds: Rounds = 5,
-    seconds: Seconds = 15.0,
+    rounds: Rounds = 6,
+    seconds: Seconds = 20.0,
 ) -> None:
     """Measure what one tenant's load does to another's time to first token, and who gets what."""
     asyncio.run(_run(_launch(read(config).content, out), rounds, seconds))
@@ -55,7 +58,7 @@ async def _run(launch: Launch, rounds: int, seconds: float) -> None:
     SAID.print("starting one engine, which takes about a minute ...")
     async with running([launch]) as (server,), Clients(server.url) as clients:
         most = await _sustainable(clients)
-        quiet, share = 0.15 * most, most / 2
+        quiet, share = QUIET_PART * most, most / 2
         loads = {
             "alone": {QUIET: quiet},
             "beside one at its share": {QUIET: quiet, NOISY: share},
@@ -77,7 +80,7 @@ async def _run(launch: Launch, rounds: int, seconds: float) -> None:
 
 async def _sustainable(clients: Clients) -> float:
     """Requests a second with more than enough clients; a first pass has everything loaded."""
-    crowds = [Crowd(tenant, clients=12, tokens=40) for tenant in TENANTS]
+    crowds = [Crowd(tenant, clients=12, tokens=TOKENS) for tenant in TENANTS]
     await clients.crowd(crowds, 5.0)
     asked = _warm(await clients.crowd(crowds, 12.0))
     return sum(one.first_s is not None for one in asked) / (12.0 - WARM_S)
@@ -123,30 +126,26 @@ def _launch(content: Mapping[str, Any], out: Path) -> Launch:
     folder = (out / "fairness").absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return application(derive(content, folder / "data", any_free()), folder / "fairness.yaml")
+    derived = derive(content, folder, any_free())
+    deepen(Path(content["applications"][0]["args"]["engine"]["model"]), folder / "base", LAYERS)
+    return application(derived, folder / "fairness.yaml")
 
 
-def derive(content: Mapping[str, Any], data: Path, port: int) -> dict[str, Any]:
-    """The config with one engine of few seats, and four tenants of one adapter each. Pure."""
+def derive(content: Mapping[str, Any], folder: Path, port: int) -> dict[str, Any]:
+    """The config with one engine of few seats, whose model is ``folder / "base"``, and four tenants
+    of the base. Pure."""
     derived: dict[str, Any] = deepcopy(dict(content))
     derived["http_options"] = {"host": "127.0.0.1", "port": port}
     args = derived["applications"][0]["args"]
-    args["engine"] |= {"max_num_seqs": SEATS, "max_loras": SLOTS, "max_cpu_loras": SLOTS}
-    args["registry"]["data_dir"] = str(data)
+    args["engine"] |= {"model": str(folder / "base"), "max_num_seqs": SEATS}
+    args["registry"]["data_dir"] = str(folder / "data")
     for deployment in derived["applications"][0]["deployments"]:
         deployment.pop("autoscaling_config", None)
         if deployment["name"] != "control":
             deployment["num_replicas"] = 1
             continue
-        adapters = deployment["user_config"]["adapters"][: len(TENANTS)]
-        owners = zip(TENANTS, adapters, strict=True)
-        deployment["user_config"] = {
-            "tenants": [
-                {"id": id_, "keys": [f"sk-{id_}"], "default_adapter": adapter["name"]}
-                for id_, adapter in owners
-            ],
-            "adapters": adapters,
-        }
+        tenants = [{"id": id_, "keys": [f"sk-{id_}"], "base": True} for id_ in TENANTS]
+        deployment["user_config"] = {"tenants": tenants}
     return derived
 
 

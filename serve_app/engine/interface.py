@@ -45,7 +45,7 @@ class EngineLoad:
 class Engine(Protocol):
     """One engine and the adapters in it.
 
-    ``max_num_seqs`` is how many requests it runs at once, ``max_loras`` of how many adapters,
+    ``max_num_seqs`` is how many seats it has, ``max_loras`` how many adapters run at once,
     ``max_cpu_loras`` how many adapters it holds.
     """
 

@@ -37,6 +37,7 @@ from serve_app.engine.interface import EngineDead, EngineLoad, Stream, Whole
 from serve_app.engine.refusals import from_vllm
 from serve_app.engine.tally import TALLY, Tally, counted
 from serve_app.engine.vllm_answers import Events, usage_of
+from serve_app.engine.vllm_config import with_room
 from serve_app.errors import AdapterRefused, ApiError, ConfigError, InvalidRequest, NotSupported
 from serve_app.routing.messages import Call, Operation
 from serve_app.settings import EngineSettings
@@ -81,8 +82,7 @@ class VllmEngine:
 
     async def start(self) -> None:
         """Start the engine process and build the serving objects. Takes tens of seconds."""
-        config = AsyncEngineArgs.from_cli_args(self._args).create_engine_config()
-        self.max_num_seqs: int = config.scheduler_config.max_num_seqs
+        config, self.max_num_seqs = with_room(AsyncEngineArgs.from_cli_args(self._args))
         self.max_loras: int = config.lora_config.max_loras
         self.max_cpu_loras: int = config.lora_config.max_cpu_loras
         self._llm = AsyncLLM.from_vllm_config(

@@ -1,7 +1,8 @@
-"""vLLM's scheduler with turns: an adapter that waits for a LoRA slot gets one in bounded time.
+"""vLLM's scheduler with turns: an adapter that waits for a LoRA slot gets one in bounded time, and
+a tenant below its share does not wait for others' prompts.
 
 Runs in the engine's process. vLLM itself admits ``max_loras`` adapters to a batch and skips the
-requests of all others for as long as those are busy.
+requests of all others for as long as those are busy, and computes prompts first come first served.
 """
 
 import time
@@ -38,6 +39,9 @@ class TurnScheduler(Scheduler):  # type: ignore[misc]
 
     So a request is admitted at its adapter's turn, for which ``take_turns`` has the bound, and a
     step of the engine later if room must be made first.
+
+    A request of a priority below 0 waits for no other's prompt: those that are not computed yet
+    give way to its own for a step, but for every other one, so that they get on whoever asks.
     """
 
     def __init__(self, *args: Any, vllm_config: Any, **kwargs: Any) -> None:
@@ -46,13 +50,16 @@ class TurnScheduler(Scheduler):  # type: ignore[misc]
         self._slots: int = vllm_config.lora_config.max_loras
         self._clock: Callable[[], float] = time.monotonic
         self._turns = Turns()
+        self._gives_way = False
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
         if not (self._turns.waiting or self.waiting or self.kv_holding_waiting):
+            self._gives_way = False
             return super().schedule(throttle_prefills)  # everybody runs: the case to be quick in
         now = self._clock()
         self._turns = take_turns(self._turns, self._wanting(), self._slots, self._turn_s, now)
-        if not self._turns.waiting:
+        self._gives_way = not self._gives_way and any(map(_is_first, self._may_be_next()))
+        if not (self._turns.waiting or self._gives_way):
             return super().schedule(throttle_prefills)
         paused = self._pause()
         held = [(queue, self._hold(queue)) for queue in (self.kv_holding_waiting, self.waiting)]
@@ -79,7 +86,17 @@ class TurnScheduler(Scheduler):  # type: ignore[misc]
         }[self.pause_state]
         return (r for r in chain(*queues) if not self._is_blocked_waiting_status(r.status))
 
+    def _may_be_next(self) -> Iterator[Request]:
+        """Requests whose prompts the coming step may compute."""
+        unfinished = (request for request in self.running if request.is_prefill_chunk)
+        return filter(self._has_turn, chain(unfinished, self._admissible()))
+
     def _may_run(self, request: Request) -> bool:
+        if self._gives_way and not _is_first(request) and _has_prompt_left(request):
+            return False
+        return self._has_turn(request)
+
+    def _has_turn(self, request: Request) -> bool:
         lora = request.lora_request
         return lora is None or lora.lora_int_id in self._turns.holding
 
@@ -129,11 +146,20 @@ class AsyncTurnScheduler(TurnScheduler, AsyncScheduler):  # type: ignore[misc]
     """The same where vLLM schedules a step before it has the last one's output."""
 
 
+def _is_first(request: Request) -> bool:
+    return bool(request.priority < 0)
+
+
+def _has_prompt_left(request: Request) -> bool:
+    return bool(request.is_prefill_chunk or request.status is not RequestStatus.RUNNING)
+
+
 def _put_back(queue: RequestQueue, held: list[Request]) -> None:
-    """Everybody in the order they came, so that nobody loses a place by being held."""
+    """Everybody in the order they came, so that nobody loses a place by being held; those that are
+    first before all others."""
     if not held:
         return
     everybody = [*queue, *held]
     queue.remove_requests(list(queue))
-    for request in sorted(everybody, key=lambda request: request.arrival_time):
+    for request in sorted(everybody, key=lambda one: (not _is_first(one), one.arrival_time)):
         queue.add_request(request)

@@ -22,6 +22,8 @@ from serve_app.routing.seats import full
 from serve_app.settings import GatewaySettings
 from serve_app.telemetry.gateway_metrics import GatewayMetrics
 
+FIRST = -1
+"""vLLM's ``priority`` of a request that our scheduler has others' prompts give way to."""
 LOOK_S = 0.05
 """While somebody waits, seats are looked for so often: others' come free unheard."""
 
@@ -64,11 +66,12 @@ class Turnstile:
         )
         asked.held.callback(self._leave, ticket, asked)
         self._let_in()
-        if ticket.entered:
-            return
-        self._metrics.waiting(self._queue.waiting)
-        await self._turn(ticket, asked, now)
-        self._metrics.queued(tenant.id, self._clock() - now)
+        if not ticket.entered:
+            self._metrics.waiting(self._queue.waiting)
+            await self._turn(ticket, asked, now)
+            self._metrics.queued(tenant.id, self._clock() - now)
+        if ticket.first:
+            call.body["priority"] = FIRST
 
     def _must_be_served(self, asked: Asked, call: Call) -> None:
         """Refuse what would wait for longer than it should, wherever it went."""

@@ -4,6 +4,12 @@ Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): a request starts,
 where its tenant's last one ended; it lasts what it costs over its tenant's weight; the earliest
 start enters first. A tenant that sends more only queues behind itself. Nobody's seats stay empty
 for it: a tenant alone may fill them all.
+
+Answers last, so a tenant that asks little would wait for those of others to end. One that has less
+than its share of all there is to share, seats and tokens, does not: an engine has room for half as
+many requests as it has seats beyond those (``seats.room``). The larger of the two shares counts, as
+in dominant resource fairness (Ghodsi et al., NSDI 2011), for who sends long prompts and reads short
+answers takes much of an engine in few seats.
 """
 
 from collections import deque
@@ -12,11 +18,8 @@ from functools import cache
 from heapq import heapify, heappop
 from itertools import islice
 
-from serve_app.routing.flow import Flow, Ticket
-from serve_app.routing.seats import Fits, Seats, anywhere
-
-LATELY_S = 5.0
-"""A tenant is about until so long after its last request came or was over."""
+from serve_app.routing.flow import LATELY_S, Flow, Ticket, Use
+from serve_app.routing.seats import Fits, Seats, Standing, anywhere
 
 LOOK_S = 0.1
 """Who is about is looked at again after so long."""
@@ -46,6 +49,7 @@ class FairQueue:
         self._virtual = 0.0
         self._furthest = 0.0
         self._usual = 0.0
+        self._use = Use()
         self._over: deque[float] = deque(maxlen=COUNTED)
         self._looked_at = float("-inf")
         self._about = (0, 0.0)
@@ -82,17 +86,16 @@ class FairQueue:
     def next(self, seats: Seats, now: float, fits: Fits = anywhere) -> Ticket | None:
         """Let the next request in that there is a seat for; None if there is none."""
         taken, fits = seats.of_others + self.seated, cache(fits)
-        if taken >= seats.most(below=True):
+        if taken >= seats.most(Standing.BELOW):
             return None
         for flow in _in_order(self._backlog.values()):
-            for below in (False, True):
-                if taken >= seats.most(below=below):
-                    continue
-                if below and not self._is_below(flow, seats, now):
-                    break
-                for ticket in islice(flow.waiting, LOOK_AHEAD):
-                    if not self.seated or fits(ticket.adapter, below):
-                        return self._enter(ticket)
+            standing = self._standing(flow, seats, now)
+            if taken >= seats.most(standing):
+                continue
+            for ticket in islice(flow.waiting, LOOK_AHEAD):
+                if not self.seated or fits(ticket.adapter, standing):
+                    ticket.first = standing is Standing.BELOW
+                    return self._enter(ticket)
         return None
 
     def leave(self, ticket: Ticket, used: float, now: float) -> None:
@@ -106,6 +109,8 @@ class FairQueue:
             flow.finish += (used + ticket.slot - ticket.cost) / flow.weight
             self._furthest = max(self._furthest, flow.finish)
             self._usual += (used - self._usual) / USUAL_OF
+            for use in (flow.use, self._use):
+                use.end(ticket.tokens, used, now)
             flow.seated -= 1
             self.seated -= 1
             self._over.append(now)
@@ -156,6 +161,8 @@ class FairQueue:
         flow.finish = start + ticket.cost / flow.weight
         flow.seated += 1
         self.seated += 1
+        flow.use.begin(ticket.tokens)
+        self._use.begin(ticket.tokens)
         self._waits_no_more(flow)
         self._virtual = max(self._virtual, start)
         self._furthest = max(self._furthest, flow.finish)
@@ -166,11 +173,16 @@ class FairQueue:
         if not flow.waiting:
             del self._backlog[flow.tenant]
 
-    def _is_below(self, flow: Flow, seats: Seats, now: float) -> bool:
-        """Whether a tenant has less than its share of the seats, or is alone."""
+    def _standing(self, flow: Flow, seats: Seats, now: float) -> Standing:
         self._look_about(now)
         tenants, _ = self._about
-        return tenants <= 1 or flow.seated < seats.own * self._share(flow)
+        if tenants <= 1:
+            return Standing.ALONE
+        share = self._share(flow)
+        few_seats = flow.seated < seats.own * share
+        if few_seats and flow.use.at(now) <= self._use.at(now) * share:
+            return Standing.BELOW
+        return Standing.ABOVE
 
     def _share(self, flow: Flow) -> float:
         """Of those who are about, as they were when last looked at; 1 is all."""

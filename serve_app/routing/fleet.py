@@ -5,6 +5,7 @@ The router may run in a thread of its own, so every method holds one lock for a 
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from threading import Lock
 
 from serve_app.adapters.version import Version
@@ -16,7 +17,7 @@ from serve_app.routing.messages import Call, News
 from serve_app.routing.newcomers import Newcomers, new_home
 from serve_app.routing.policy import TUNED, Choice, Rank, Tuning, explain, least_delay
 from serve_app.routing.relief import copy_to, is_hot, shed_after_s
-from serve_app.routing.seats import Seats
+from serve_app.routing.seats import Seats, Standing
 from serve_app.routing.view import Costs, ReplicaView
 
 Copier = Callable[[Version, str], None]
@@ -160,19 +161,20 @@ class Fleet:
             return shed_after_s(version, self._told_views(), self._tuning)
 
     def seats(self) -> Seats:
-        """Places in the batches of living replicas; none while prompts are backed up everywhere."""
+        """Places in the batches of living replicas, and whether prompts are backed up there."""
         with self._lock:
-            if seats.backed_up(self._told_views()):
-                return seats.FULL
             if self._seats is None:
                 news = (one.news for one in self._heard.values())
                 self._seats = seats.seats_of(news, self._gateway)
+            backed_up = seats.backed_up(self._told_views())
+            if backed_up != self._seats.backed_up:
+                self._seats = replace(self._seats, backed_up=backed_up)
             return self._seats
 
-    def fits(self, adapter: str | None, below: bool) -> bool:
+    def fits(self, adapter: str | None, standing: Standing) -> bool:
         """Whether a replica that would answer for ``adapter`` has a seat left."""
         with self._lock:
-            return seats.fits(adapter, below, self._told_views())
+            return seats.fits(adapter, standing, self._told_views())
 
     def slot_worth(self, call: Call) -> float:
         """How many requests the turn at a LoRA slot is worth that the call needs."""

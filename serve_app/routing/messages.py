@@ -142,7 +142,8 @@ class News:
     Attributes:
         holds: names of the versions it holds or is loading.
         in_flight: requests on it, by gateway.
-        capacity: requests its engine runs at once.
+        capacity: its engine's seats: requests it runs at once, but for tenants below their
+            share.
         waiting: requests queued in its engine.
         kv_usage: share of its KV cache in use, 0 to 1.
         alive: its engine works.

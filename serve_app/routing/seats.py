@@ -2,13 +2,29 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from serve_app.routing.messages import News
 from serve_app.routing.view import ReplicaView
 
 SPARE = 8
-"""One seat in so many is kept for tenants below their share while several are about; a tenant
-alone, or below its share, may have so many more than the engines have, so that none runs dry."""
+"""A tenant alone may fill so much more than the seats, a part in so many, that none runs dry while
+a gateway hears late of those that came free."""
+
+
+def room(seats: int) -> int:
+    """How many requests an engine of so many seats takes at once: half as many again are for
+    tenants below their share, who need not wait until others' answers are over. What they take,
+    others give back as theirs end."""
+    return seats + seats // 2
+
+
+class Standing(Enum):
+    """How a tenant stands among those that are about."""
+
+    ALONE = auto()
+    BELOW = auto()  # it has less than its share of seats, and of tokens of late
+    ABOVE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +35,13 @@ class Seats:
         capacity: places in their batches.
         taken: those that other gateways fill.
         gateways: how many gateways fill any, this one among them.
+        backed_up: prompts wait for long on every replica.
     """
 
     capacity: int
     taken: int = 0
     gateways: int = 1
+    backed_up: bool = False
 
     @property
     def of_others(self) -> int:
@@ -36,28 +54,25 @@ class Seats:
         """What this gateway may fill, and so what it shares out."""
         return self.capacity - self.of_others
 
-    @property
-    def spare(self) -> int:
-        """How many are kept for tenants below their share."""
-        return max(1, self.capacity // SPARE)
-
-    def most(self, *, below: bool) -> int:
-        """How many may be filled by whoever comes, or by a tenant below its share."""
-        return self.capacity + self.spare if below else max(1, self.capacity - self.spare)
-
-
-Fits = Callable[[str | None, bool], bool]
-"""Whether a replica that would answer for an adapter has a seat left, for whoever comes or, if so
-said, for a tenant below its share."""
+    def most(self, standing: Standing) -> int:
+        """How many may be filled for a tenant to enter that stands so."""
+        if standing is Standing.BELOW:
+            return max(1, room(self.capacity))
+        if self.backed_up:
+            return 1  # more would only wait in an engine, where nobody has a turn
+        if standing is Standing.ALONE:
+            return self.capacity + max(1, self.capacity // SPARE)
+        return max(1, self.capacity)
 
 
-def anywhere(_adapter: str | None, _below: bool) -> bool:
+Fits = Callable[[str | None, Standing], bool]
+"""Whether a replica that would answer for an adapter has a seat for a tenant that stands so."""
+
+
+def anywhere(_adapter: str | None, _standing: Standing) -> bool:
     """All replicas are alike."""
     return True
 
-
-FULL = Seats(0)
-"""Nobody enters, unless nobody of this gateway's is in."""
 
 PROMPTS_S = 0.2
 """Prompts that wait in an engine for longer are enough to keep it busy until its next news. More
@@ -77,7 +92,7 @@ def to_spare(adapter: str | None, replicas: Iterable[ReplicaView]) -> bool:
     return 2 * taken < capacity and not backed_up(alive) and not slot_worth(adapter, alive)
 
 
-def fits(adapter: str | None, below: bool, replicas: Iterable[ReplicaView]) -> bool:
+def fits(adapter: str | None, standing: Standing, replicas: Iterable[ReplicaView]) -> bool:
     """Whether a replica that knows ``adapter`` has a seat left; any, if none knows it.
 
     Engines queue each for itself: seats elsewhere are of no use to who goes where its adapter is.
@@ -86,7 +101,7 @@ def fits(adapter: str | None, below: bool, replicas: Iterable[ReplicaView]) -> b
     for view in replicas:
         if not view.alive:
             continue
-        has = _has_room(view, below)
+        has = _has_room(view, standing)
         if adapter is None or adapter in view.known:
             if has:
                 return True
@@ -95,10 +110,10 @@ def fits(adapter: str | None, below: bool, replicas: Iterable[ReplicaView]) -> b
     return room and not known
 
 
-def _has_room(view: ReplicaView, below: bool) -> bool:
-    if view.outstanding >= Seats(view.capacity).most(below=below):
+def _has_room(view: ReplicaView, standing: Standing) -> bool:
+    if view.outstanding >= Seats(view.capacity).most(standing):
         return False
-    return below or view.prompts_s <= PROMPTS_S
+    return standing is not Standing.ABOVE or view.prompts_s <= PROMPTS_S
 
 
 def seats_of(news: Iterable[News], gateway: str) -> Seats:

@@ -47,7 +47,7 @@ class ReplicaView:
 
     Attributes:
         outstanding: requests on it or on their way to it.
-        capacity: requests its engine runs at once (vLLM's max_num_seqs).
+        capacity: its engine's seats (``max_num_seqs``).
         holds: adapters in its engine's memory, in a slot or not.
         active: adapters that requests there use or wait for.
         loading: adapters being loaded, with the time at which each should be held.

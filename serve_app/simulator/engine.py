@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from math import ceil
 
+from serve_app.routing.seats import room
 from serve_app.simulator.batch import Batch
 from serve_app.simulator.events import Events
 from serve_app.simulator.machine import Machine
@@ -38,6 +39,7 @@ class Engine:
         self._each_s = 0.0
         self._steps = 0  # of the run of steps under way, 0 if idle
         self._run = 0  # names it, for an event may be of one that was cut short
+        self._gave_way = False
         self.stopped = False
 
     @property
@@ -57,13 +59,20 @@ class Engine:
     def submit(self, request: Request) -> None:
         """``request`` waits to be admitted from now on."""
         request.left = request.arrival.prompt
-        self._waiting.append(request)
+        self._queue(request)
         if self.stopped:
             return
         if not self._steps:
             self._begin()
         elif not self._chunks and self._steps > 1:
             self._cut_short()
+
+    def _queue(self, request: Request) -> None:
+        """Behind all others, or ahead of those that are not to be first."""
+        place = len(self._waiting)
+        if request.first:
+            place = sum(other.first for other in self._waiting)
+        self._waiting.insert(place, request)
 
     def requests(self) -> list[Request]:
         """All that are not complete."""
@@ -161,10 +170,12 @@ class Engine:
         if not self._waiting:
             return
         left: list[Request] = []
-        budget = self._machine.max_num_batched_tokens - sum(r.left for r in self._prefilling)
-        while self._waiting and budget > 0 and self._has_seat():
+        while self._waiting:
             request = self._waiting.popleft()
-            if request.adapter is not None and request.adapter not in self._slots.holding:
+            if self._budget(request) <= 0 or not self._has_place(request):
+                left.append(request)
+                break
+            if not self._may_run(request):
                 left.append(request)
                 continue
             if self._kv_tokens + request.arrival.prompt > self._machine.kv_tokens:
@@ -172,18 +183,31 @@ class Engine:
                 break
             self._kv_tokens += request.arrival.prompt
             self._prefilling.append(request)
-            budget -= request.left
+            self._prefilling.sort(key=lambda r: not r.first)
         self._waiting.extendleft(reversed(left))
 
-    def _has_seat(self) -> bool:
-        return self._batch.size + len(self._prefilling) < self._machine.max_num_seqs
+    def _may_run(self, request: Request) -> bool:
+        return request.adapter is None or request.adapter in self._slots.holding
+
+    def _budget(self, request: Request) -> int:
+        """Tokens the coming step may compute of it, beside those of the prompts before it."""
+        before = (r.left for r in self._prefilling if r.first or not request.first)
+        return self._machine.max_num_batched_tokens - sum(before)
+
+    def _has_place(self, request: Request) -> bool:
+        """The room beyond the seats is for those that are first: gateways send no others there."""
+        seats = self._machine.max_num_seqs
+        most = room(seats) if request.first else seats
+        return self._batch.size + len(self._prefilling) < most
 
     def _chunk(self) -> list[tuple[Request, int]]:
-        """Which part of which prompt the coming step computes."""
+        """Which part of which prompt the coming step computes: those that are first have it to
+        themselves, but for every other step."""
         budget, chunks = self._machine.max_num_batched_tokens, []
-        for request in self._prefilling:
-            if request.adapter is not None and request.adapter not in self._slots.holding:
-                continue
+        able = [request for request in self._prefilling if self._may_run(request)]
+        first = [request for request in able if request.first and not self._gave_way]
+        self._gave_way = bool(first)
+        for request in first or able:
             size = min(budget, request.left)
             if not size:
                 break

@@ -144,7 +144,9 @@ class Gateway:
             ticket = self._queue.next(self.fleet.seats(), self._events.now, self.fleet.fits)
             if ticket is None:
                 return
-            self._send(*self._waiting.pop(ticket))
+            request, call = self._waiting.pop(ticket)
+            request.first = ticket.first
+            self._send(request, call)
 
     def _look_later(self) -> None:
         if not self._looking:

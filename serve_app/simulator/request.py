@@ -32,6 +32,7 @@ class Request:
         cold: it came to a replica that did not hold its adapter.
         shed: it was refused.
         lost: its replica died when it had begun to answer.
+        first: its tenant has less than its share: no engine keeps it waiting for others' prompts.
     """
 
     arrival: Arrival
@@ -42,6 +43,7 @@ class Request:
     cold: bool = False
     shed: bool = False
     lost: bool = False
+    first: bool = False
 
     @property
     def first_token_s(self) -> float | None:

@@ -41,12 +41,29 @@ QUIET, NOISY = asking(1, 4.0), asking(2, 80.0)
 """A replica answers about ten a second: of two, the quiet one's share is ten."""
 
 
+PAIRS = {
+    "answers of the usual length": (QUIET, NOISY),
+    "a quiet one that asks more": (asking(1, 6.0), NOISY),
+    "long answers": (asking(1, 2.0, output=400), asking(2, 40.0, output=400)),
+    "short answers beside long ones": (QUIET, asking(2, 40.0, output=600)),
+}
+
+
 @pytest.mark.parametrize("gateways", [1, 2])
+@pytest.mark.parametrize(("quiet", "noisy"), PAIRS.values(), ids=PAIRS)
 def test_a_tenant_at_ten_times_its_share_leaves_another_its_time_to_first_token(
-    gateways: int,
+    quiet: Customer, noisy: Customer, gateways: int
 ) -> None:
     setup = replace(TWO, gateways=gateways)
-    assert p99_s(setup, QUIET, NOISY) <= 1.5 * p99_s(setup, QUIET)
+    assert p99_s(setup, quiet, noisy) <= 1.5 * p99_s(setup, quiet)
+
+
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_prompts_of_2000_tokens_cost_another_tenant_a_few_steps_and_no_more(gateways: int) -> None:
+    """A step that computes 2048 tokens takes 0.2 s, and whoever comes meanwhile waits for it."""
+    setup = replace(TWO, gateways=gateways)
+    noisy = asking(2, 40.0, prompt=2000)
+    assert p99_s(setup, QUIET, noisy) <= p99_s(setup, QUIET) + 4 * 0.22
 
 
 def test_without_turns_it_would_not() -> None:

@@ -64,7 +64,9 @@ class Engine:
         assert isinstance(self.scheduler, TurnScheduler)
         self.scheduler._clock = lambda: self.now
 
-    def ask(self, name: str, adapter: str | None, tokens: int, prompt: int = 8) -> Request:
+    def ask(
+        self, name: str, adapter: str | None, tokens: int, prompt: int = 8, priority: int = 0
+    ) -> Request:
         """A request of so many tokens; every name has a prompt of its own."""
         number = len(self.requests)
         request = Request(
@@ -73,6 +75,7 @@ class Engine:
             sampling_params=SamplingParams(max_tokens=tokens, ignore_eos=True),
             pooling_params=None,
             arrival_time=float(number),
+            priority=priority,
             lora_request=LoRARequest(adapter, IDS[adapter], f"/{adapter}") if adapter else None,
             block_hasher=get_request_block_hasher(BLOCK, sha256),
         )
@@ -98,15 +101,27 @@ class Engine:
         ran = list(output.num_scheduled_tokens)
         adapters = {lora for name in ran if (lora := self.requests[name].lora_request)}
         assert len(adapters) <= self.scheduler.lora_config.max_loras
+        answered = self._answered(output)
         said = ModelRunnerOutput(
             req_ids=ran,
             req_id_to_index={name: n for n, name in enumerate(ran)},
-            sampled_token_ids=[[7] for _ in ran],
+            sampled_token_ids=[[7] if name in answered else [] for name in ran],
             logprobs=None,
             prompt_logprobs_dict={},
             pooler_output=[],
         )
         self.scheduler.update_from_output(output, said)
+
+    def _answered(self, output: SchedulerOutput) -> set[str]:
+        """Requests whose prompts are computed whole with this batch, and get a token."""
+        cached = output.scheduled_cached_reqs
+        begun = dict(zip(cached.req_ids, cached.num_computed_tokens, strict=True))
+        begun |= {new.req_id: new.num_computed_tokens for new in output.scheduled_new_reqs}
+        return {
+            name
+            for name, tokens in output.num_scheduled_tokens.items()
+            if begun[name] + tokens >= self.requests[name].num_prompt_tokens
+        }
 
 
 def _config(folder: Path, slots: int, seats: int, blocks: int, ahead: bool) -> VllmConfig:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from serve_app.routing.fair import FORGET_FROM, LATELY_S, FairQueue
 from serve_app.routing.flow import Ticket
-from serve_app.routing.seats import SPARE, Seats
+from serve_app.routing.seats import SPARE, Seats, room
 
 
 def test_a_tenant_alone_may_fill_every_seat_and_a_few_more() -> None:
@@ -20,23 +20,63 @@ def test_a_tenant_alone_may_fill_every_seat_and_a_few_more() -> None:
     assert (queue.seated, queue.waiting) == (22, 28)
 
 
-def test_while_others_are_about_seats_are_kept_for_those_below_their_share() -> None:
-    queue, seats = FairQueue(), Seats(20)
-    queue.arrive("quiet", 1, 100, 0.0)
-    first = queue.next(seats, 0.0)
-    assert first is not None
+def full_of_noise(seats: Seats) -> tuple[FairQueue, Ticket]:
+    """A queue in which a noisy tenant has all seats but one, which a quiet one has."""
+    queue = FairQueue()
+    quiet = queue.arrive("quiet", 1, 100, 0.0)
+    assert queue.next(seats, 0.0) is quiet
     for _ in range(50):
         queue.arrive("noisy", 1, 100, 0.0)
     while queue.next(seats, 0.2):
         pass
-    assert queue.seated == 20 - 20 // SPARE
+    assert queue.seated == seats.capacity
+    return queue, quiet
+
+
+def test_a_tenant_below_its_share_does_not_wait_for_anothers_seats() -> None:
+    seats = Seats(20)
+    queue, _ = full_of_noise(seats)
+    entered = 0
+    for _ in range(30):
+        queue.arrive("quiet", 1, 100, 0.3)
+    while ticket := queue.next(seats, 0.3):
+        assert (ticket.flow.tenant, ticket.first) == ("quiet", True)
+        entered += 1
+    assert 1 + entered == 20 / 2, "its share, and no more"
+    assert queue.seated <= room(20)
+
+
+def test_what_one_had_beyond_its_share_is_not_filled_again_for_it() -> None:
+    seats = Seats(20)
+    queue, quiet = full_of_noise(seats)
     newcomer = queue.arrive("quiet", 1, 100, 0.3)
     assert queue.next(seats, 0.3) is newcomer
-    queue.leave(first, 100, 0.3)
+    queue.leave(quiet, 100, 0.3)
+    assert queue.next(seats, 0.3) is None, "twenty are seated"
     queue.leave(newcomer, 100, 0.3)
+    again = queue.next(seats, 0.3)
+    assert again is not None
+    assert (again.flow.tenant, again.first) == ("noisy", False)
+
+
+def test_when_nobody_else_is_about_any_more_all_is_the_last_ones() -> None:
+    seats = Seats(20)
+    queue, quiet = full_of_noise(seats)
+    queue.leave(quiet, 100, 0.3)
     while queue.next(seats, 0.5 + LATELY_S):
         pass
-    assert queue.seated == 20 + 20 // SPARE, "nobody else is about any more"
+    assert queue.seated == 20 + 20 // SPARE
+
+
+def test_few_seats_do_not_make_a_tenant_with_long_prompts_one_below_its_share() -> None:
+    seats, queue = Seats(20), FairQueue()
+    for number in range(40):
+        for tenant, tokens in (("long", 5000), ("short", 50)):
+            ticket = queue.arrive(tenant, 1, tokens, 0.1 * number)
+            assert queue.next(seats, 0.1 * number) is ticket
+            if number > 1:  # both have been seen by then
+                assert ticket.first == (tenant == "short")
+            queue.leave(ticket, tokens, 0.1 * number + 0.05)
 
 
 def test_another_gateway_counts_for_its_part_at_most() -> None:
@@ -45,7 +85,7 @@ def test_another_gateway_counts_for_its_part_at_most() -> None:
         queue.arrive("a", 1, 1, 0.0)
     while queue.next(Seats(20, taken=30, gateways=2), 0.0):
         pass
-    assert queue.seated == 10 + 20 // SPARE
+    assert queue.seated == 10 + 20 // SPARE, "it is alone here"
 
 
 def test_what_was_used_more_than_reckoned_is_paid_by_the_next() -> None:
@@ -104,18 +144,18 @@ class Crowd:
 
 @given(STEPS, st.integers(1, 12))
 @settings(deadline=None)
-def test_whatever_happens_seats_are_kept_and_nobody_is_forgotten(
+def test_whatever_happens_no_seat_stays_empty_and_nobody_is_forgotten(
     steps: list[tuple[str, str, int]], capacity: int
 ) -> None:
-    crowd, spare = Crowd(), max(1, capacity // SPARE)
+    crowd = Crowd()
     for step in steps:
         crowd.do(*step)
         crowd.let_in(Seats(capacity))
         queue = crowd.queue
         assert (queue.seated, queue.waiting) == (len(crowd.seated), len(crowd.waiting))
-        assert queue.seated <= capacity + spare
+        assert queue.seated <= max(room(capacity), capacity + max(1, capacity // SPARE))
         if crowd.waiting:
-            assert queue.seated >= capacity - spare, "no seat stays empty"
+            assert queue.seated >= capacity, "no seat stays empty"
     crowd.go()
     assert (crowd.queue.seated, crowd.queue.waiting, crowd.queue._backlog) == (0, 0, {})
     later = crowd.now + 3 * LATELY_S

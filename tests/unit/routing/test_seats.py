@@ -4,8 +4,10 @@ from typing import Any
 
 from serve_app.routing.fair import FairQueue
 from serve_app.routing.messages import News
-from serve_app.routing.seats import Seats, backed_up, fits, seats_of, slot_worth
+from serve_app.routing.seats import Seats, Standing, backed_up, fits, room, seats_of, slot_worth
 from serve_app.routing.view import Costs, ReplicaView
+
+ALONE, BELOW, ABOVE = Standing
 
 
 def view(id_: str, outstanding: int = 0, *holds: str, alive: bool = True) -> ReplicaView:
@@ -27,23 +29,30 @@ def test_seats_are_those_of_the_living_and_taken_by_other_gateways() -> None:
 
 def test_a_seat_elsewhere_is_of_no_use_where_the_adapter_is_not() -> None:
     full, empty = view("a", 20, "finance"), view("b", 0, "law")
-    assert not fits("finance", False, [full, empty])
-    assert fits("law", False, [full, empty])
-    assert fits(None, False, [full, empty]), "the base is everywhere"
-    assert fits("nowhere yet", False, [full, empty])
-    assert not fits("nowhere yet", False, [full])
+    assert not fits("finance", ABOVE, [full, empty])
+    assert fits("law", ABOVE, [full, empty])
+    assert fits(None, ABOVE, [full, empty]), "the base is everywhere"
+    assert fits("nowhere yet", ABOVE, [full, empty])
+    assert not fits("nowhere yet", ABOVE, [full])
 
 
 def test_the_dead_have_no_seats_and_know_nothing() -> None:
-    assert not fits("finance", False, [view("a", 0, "finance", alive=False)])
-    assert fits("finance", False, [view("a", 20, "finance", alive=False), view("b")])
+    assert not fits("finance", ABOVE, [view("a", 0, "finance", alive=False)])
+    assert fits("finance", ABOVE, [view("a", 20, "finance", alive=False), view("b")])
 
 
-def test_the_last_seats_of_a_replica_are_for_tenants_below_their_share() -> None:
-    nearly = [view("a", 15, "finance")]
-    assert not fits("finance", False, nearly)
-    assert fits("finance", True, nearly)
-    assert not fits("finance", True, [view("a", 18, "finance")])
+def test_a_full_replica_has_room_for_tenants_below_their_share() -> None:
+    assert fits("finance", ABOVE, [view("a", 15, "finance")])
+    full = [view("a", 16, "finance")]
+    assert not fits("finance", ABOVE, full)
+    assert fits("finance", ALONE, full), "a few, so that none runs dry"
+    assert fits("finance", BELOW, [view("a", 23, "finance")])
+    assert not fits("finance", BELOW, [view("a", room(16), "finance")])
+
+
+def test_while_prompts_are_backed_up_only_tenants_below_their_share_enter() -> None:
+    seats = Seats(16, backed_up=True)
+    assert (seats.most(ABOVE), seats.most(ALONE), seats.most(BELOW)) == (1, 1, room(16))
 
 
 def test_who_waits_for_a_full_replica_does_not_hold_up_those_for_another() -> None:
@@ -53,7 +62,7 @@ def test_who_waits_for_a_full_replica_does_not_hold_up_those_for_another() -> No
     waits = queue.arrive("acme", 1, 100, 0.0, adapter="finance")
     passes = queue.arrive("acme", 1, 100, 0.0, adapter="law")
     replicas = [view("a", 20, "finance"), view("b", 0, "law")]
-    entered = queue.next(seats, 0.0, lambda adapter, below: fits(adapter, below, replicas))
+    entered = queue.next(seats, 0.0, lambda adapter, stands: fits(adapter, stands, replicas))
     assert entered is passes
     assert list(waits.flow.waiting) == [waits]
 
@@ -63,8 +72,8 @@ def test_prompts_are_backed_up_when_they_are_on_every_living_replica() -> None:
         costs = Costs(prompt_token_s=0.001)
         return ReplicaView("a", waiting_tokens=tokens, costs=costs, alive=alive)
 
-    assert not fits(None, False, [waiting(400)])
-    assert fits(None, True, [waiting(400)])
+    assert not fits(None, ABOVE, [waiting(400)])
+    assert fits(None, BELOW, [waiting(400)])
     assert backed_up([waiting(400), waiting(0, alive=False)])
     assert not backed_up([waiting(400), waiting(0)])
 
