@@ -96,10 +96,8 @@ class EngineSettings(Strict):
     @model_validator(mode="after")
     def _room_for_the_batch(self) -> "EngineSettings":
         if self.max_cpu_loras is not None and self.max_cpu_loras < self.max_loras:
-            raise ValueError(
-                f"max_cpu_loras ({self.max_cpu_loras}) must be at least max_loras "
-                f"({self.max_loras})"
-            )
+            least = f"must be at least max_loras ({self.max_loras})"
+            raise ValueError(f"max_cpu_loras ({self.max_cpu_loras}) {least}")
         return self
 
     @property
@@ -202,6 +200,7 @@ class RegistrySettings(Strict):
         fetch_attempts: how often a remote source is tried.
         canary: load a candidate on one replica and let it answer before it goes live.
         keep_versions: how many versions of an adapter are kept to go back to.
+        max_experiments: of one tenant, not counting those that are stopped.
         drain_s: requests on a removed adapter that still run after so long are aborted.
         grace_s: content nobody refers to is deleted after so long.
         usage_requests_days: what each request has used is kept so long.
@@ -218,6 +217,7 @@ class RegistrySettings(Strict):
     fetch_attempts: int = Field(default=3, ge=1)
     canary: bool = False
     keep_versions: int = Field(default=10, ge=1)
+    max_experiments: int = Field(default=100, ge=1)
     drain_s: float = Field(default=60, ge=0)
     grace_s: float = Field(default=300, ge=0)
     usage_requests_days: int = Field(default=30, ge=1)

@@ -40,9 +40,11 @@ def targets(directory: Directory, most: int) -> list[Target]:
     """
     paths = {adapter.name: str(Path(adapter.path).absolute()) for adapter in directory.adapters}
     found = [
-        Target(tenant.keys[0].get_secret_value(), tenant.default_adapter, path)
+        Target(key, tenant.default_adapter, path)
         for tenant in directory.tenants
-        if tenant.default_adapter and (path := paths.get(tenant.default_adapter))
+        if tenant.default_adapter
+        and (path := paths.get(tenant.default_adapter))
+        and (key := tenant.inference_key)
     ]
     if not found:
         raise ConfigError("no tenant has a default adapter: there is nothing to ask for")

@@ -92,7 +92,7 @@ async def _control(folder: Path, model: Path, source: Path) -> Control:
     stager = Stager(artifacts, read_base(str(model)), rules, max_rank=64)
     workshop = Workshop(stager, stager, lambda _tenant: stager, artifacts, None, Nobody())
     url = f"sqlite+aiosqlite:///{folder / 'registry.db'}"
-    return await Control.open(url, workshop, Rules(BASE, 10, 8), Times(), b"pepper")
+    return await Control.open(url, workshop, Rules(BASE, 10, 8, 100), Times(), b"pepper")
 
 
 async def _register(control: Control, source: Path, names: list[str]) -> list[float]:

@@ -147,11 +147,11 @@ def _key(ours: Ours, options: Options) -> str:
     """The key given, or the one of CONFIG that may use most."""
     if options.api_key:
         return options.api_key
-    tenants = [one for one in ours.directory.tenants if one.keys]
-    if not tenants:
+    found = [(key, one) for one in ours.directory.tenants if (key := one.inference_key)]
+    if not found:
         raise ConfigError(f"{options.config}: no tenant has a key; give one with --api-key")
-    best = max(tenants, key=lambda one: ("*" in one.adapters, len(one.adapters)))
-    return best.keys[0].get_secret_value()
+    best, _ = max(found, key=lambda pair: ("*" in pair[1].adapters, len(pair[1].adapters)))
+    return best
 
 
 def _write(options: Options, found: Found) -> None:

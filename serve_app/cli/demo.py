@@ -113,7 +113,7 @@ def _show_one_whole(url: str, tenant: TenantSettings, console: Console) -> None:
 
 
 def _client(url: str, tenant: TenantSettings) -> OpenAI:
-    return OpenAI(base_url=f"{url}/v1", api_key=tenant.keys[0].get_secret_value())
+    return OpenAI(base_url=f"{url}/v1", api_key=tenant.inference_key or "")
 
 
 def _table(title: str, answers: Sequence[Answer]) -> Table:

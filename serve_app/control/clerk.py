@@ -192,9 +192,10 @@ class Clerk:
         must_be_tenant(id_, book, declared)
         account = None if id_ in declared.tenants else book.accounts[id_]
         tenant = account.tenant(self._pepper) if account else declared.tenants[id_]
-        good = sum(issued.state(self._now()) == "active" for issued in book.issued_to(id_))
-        theirs = sum(key.tenant == id_ for key in declared.keys.values())
-        return tenant_record(tenant, account, good + theirs)
+        now = self._now()
+        good = sum(issued.state(now) == "active" for issued in book.issued_to(id_))
+        theirs = (key for key in declared.keys.values() if key.tenant == id_)
+        return tenant_record(tenant, account, good + sum(not key.is_over(now) for key in theirs))
 
     def _limits(self, id_: str) -> Json:
         record = self._tenant(id_)
@@ -203,7 +204,8 @@ class Clerk:
     def _key(self, id_: str) -> Json:
         declared = self._enrolment.declared
         if id_ in declared.by_id:
-            return declared_key_record(declared.by_id[id_], self._now())
+            label = declared.labels.get(id_, "")
+            return declared_key_record(declared.by_id[id_], label, self._now())
         return key_record(key_of(id_, self._ledger.book, declared), self._now())
 
     def _key_ids(self, tenant: str | None) -> set[str]:

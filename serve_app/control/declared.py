@@ -12,7 +12,7 @@ from serve_app.adapters.version import FILES
 from serve_app.control.adapter import Adapter, Terms, claimed, on_terms, removed
 from serve_app.control.book import Book, Change, Deed
 from serve_app.control.registration import Declared, Registration, Step, shown_source
-from serve_app.directory import AdapterSettings, Directory, TenantSettings
+from serve_app.directory import AdapterSettings, Directory, KeySettings, TenantSettings
 from serve_app.errors import ConfigError
 from serve_app.tenancy.keys import Key, Scope, cache_salt, fingerprint
 from serve_app.tenancy.limits import Limits
@@ -23,13 +23,29 @@ CONFIGURATION = Actor("configuration", admin=True)
 
 
 def roll_of(directory: Directory, pepper: bytes) -> Roll:
-    """Everybody who is declared, with keys as fingerprints."""
+    """Everybody who is declared, with keys as fingerprints.
+
+    A key's id comes of the key and the pepper alone: it stays when its terms change, or its place.
+    """
     keys: dict[bytes, Key] = {}
+    labels: dict[str, str] = {}
     for tenant in directory.tenants:
-        for key in tenant.keys:
-            print_ = fingerprint(key.get_secret_value(), pepper)
-            keys[print_] = Key(f"declared-{print_.hex()[:12]}", tenant.id, _scopes(tenant))
-    return Roll({tenant.id: _tenant(tenant, pepper) for tenant in directory.tenants}, keys)
+        for declared in tenant.keys:
+            print_ = fingerprint(declared.key.get_secret_value(), pepper)
+            key = keys[print_] = _key(f"declared-{print_.hex()[:12]}", declared, tenant)
+            labels[key.id] = declared.label
+    return Roll({one.id: _tenant(one, pepper) for one in directory.tenants}, keys, labels)
+
+
+def _key(id_: str, declared: KeySettings, tenant: TenantSettings) -> Key:
+    ends = declared.expires_at
+    return Key(
+        id_,
+        tenant.id,
+        _scopes(tenant) if declared.scopes is None else frozenset(map(Scope, declared.scopes)),
+        None if ends is None else int(ends.timestamp()),
+        Limits(**declared.limits.model_dump()),
+    )
 
 
 def _scopes(declared: TenantSettings) -> frozenset[Scope]:

@@ -159,6 +159,7 @@ def rules_of(settings: AppSettings) -> Rules:
         base=settings.engine.base_name,
         keep=settings.registry.keep_versions,
         capacity=capacity_of(settings.engine),
+        experiments=settings.registry.max_experiments,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from serve_app.adapters.commands import Actor
 from serve_app.control.adapter import Adapter, Keep
 from serve_app.control.book import Book, Deed
-from serve_app.errors import AdapterConflict
+from serve_app.errors import AdapterConflict, Conflict
+from serve_app.experiments.experiment import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,13 @@ class Rules:
         base: the base model's public name.
         keep: versions kept to go back to, the one in force included.
         capacity: adapters an engine holds.
+        experiments: that a tenant may have, not counting those that are stopped.
     """
 
     base: str
     keep: int
     capacity: int
+    experiments: int
 
     def keeping(self, name: str, book: Book) -> Keep:
         """Which versions of an adapter go on answering."""
@@ -42,6 +45,22 @@ def must_leave_room(adapter: Adapter, book: Book, rules: Rules) -> None:
             f"{pinned} versions would be pinned; an engine holds {rules.capacity} "
             "(engine.max_cpu_loras), of which one must stay free.",
             code="too_many_pinned",
+        )
+
+
+def must_have_room_for_an_experiment(owner: str, book: Book, rules: Rules) -> None:
+    """A tenant has so many experiments at a time.
+
+    Raises:
+        Conflict: this one would be one more.
+    """
+    theirs = (study.experiment for study in book.studies.values() if study.owner == owner)
+    held = sum(one.state is not State.STOPPED for one in theirs)
+    if held >= rules.experiments:
+        raise Conflict(
+            f"The tenant `{owner}` has {held} experiments that are not stopped, and may have "
+            f"{rules.experiments} (registry.max_experiments): stop one, or delete it, first.",
+            code="too_many_experiments",
         )
 
 

@@ -16,7 +16,7 @@ from serve_app.control.permissions import (
     must_name_an_adapter,
     taken,
 )
-from serve_app.control.rules import Rules, must_leave_room
+from serve_app.control.rules import Rules, must_have_room_for_an_experiment, must_leave_room
 from serve_app.control.study import Study
 from serve_app.errors import Conflict, InvalidRequest, ModelNotFound, NotFound, PermissionDenied
 from serve_app.experiments import commands
@@ -44,10 +44,12 @@ def created(
         InvalidRequest: a name is none, or the arms make no experiment.
         ModelNotFound: an arm's model is not the owner's to use.
         AdapterConflict: the name is taken.
+        Conflict: the owner has as many as it may.
     """
     owner = _owner(command, tenant)
     must_name_an_adapter(command.name, rules.base, "name")
     must_be_free(command.name, "", book)
+    must_have_room_for_an_experiment(owner.id, book, rules)
     if not all(is_name(arm.name) for arm in command.arms):
         raise InvalidRequest(f"arms: a name must match {NAME_PATTERN}.", param="arms")
     arms = tuple(

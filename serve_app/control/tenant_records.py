@@ -53,16 +53,15 @@ def key_record(issued: Issued, now: int) -> Json:
     }
 
 
-def declared_key_record(key: Key, now: int) -> Json:
+def declared_key_record(key: Key, label: str, now: int) -> Json:
     """One key of the configuration."""
-    ended = key.expires is not None and key.expires <= now
     return {
         "id": key.id,
         "object": "key",
         "tenant": key.tenant,
-        "label": "",
+        "label": label,
         "scopes": sorted(key.scopes),
-        "state": "expired" if ended else "active",
+        "state": "expired" if key.is_over(now) else "active",
         "expires": key.expires,
         "limits": key.limits.as_dict(),
         "created": None,

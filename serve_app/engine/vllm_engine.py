@@ -101,13 +101,14 @@ class VllmEngine:
         handler = self._handlers[call.operation]
         if handler is None:
             raise NotSupported(f"The base model does not support {call.operation} requests.")
-        request = self._request(call)
         http, tally = _request_for(call), Tally()
         TALLY.set(tally)
         try:
-            answer = await handler(request, http)
+            answer = await handler(self._request(call), http)
         except EngineDeadError as error:
             raise EngineDead(str(error)) from error
+        except InvalidRequest:
+            raise
         except Exception as error:
             answer = create_error_response(error)
         if isinstance(answer, ErrorResponse):
@@ -174,6 +175,7 @@ class VllmEngine:
             self._llm.shutdown()
 
     def _request(self, call: Call) -> Any:
+        """Errors of vLLM's own that its models' validators raise, pydantic lets through."""
         model = call.version.name if call.version else self._base
         body = {**call.body, "model": model, "request_id": call.request_id}
         try:

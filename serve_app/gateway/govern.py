@@ -36,6 +36,8 @@ LOGPROBS = ("logprobs", "top_logprobs", "prompt_logprobs")
 PROMPTS = ("messages", "prompt", "input", "instructions")
 CHARS_A_TOKEN = 4
 """Of English text, in OpenAI's own rule of thumb; routing needs no better."""
+DEEPEST = 254
+"""Levels of objects and lists that orjson writes: what recurses into a body has room for these."""
 GRAMMARS = ("structured_outputs", "response_format", "text", "tools", "tool_choice")
 
 
@@ -43,7 +45,7 @@ def parse(raw: bytes) -> Body:
     """The request's JSON object.
 
     Raises:
-        InvalidRequest: not JSON, or not an object.
+        InvalidRequest: not JSON, not an object, or nested deeper than ``DEEPEST``.
     """
     try:
         body = orjson.loads(raw)
@@ -51,7 +53,21 @@ def parse(raw: bytes) -> Body:
         raise InvalidRequest(f"The body is not valid JSON: {error}", code="invalid_json") from None
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+    if _is_deep(raw, body):
+        raise InvalidRequest(f"The body is nested deeper than {DEEPEST} levels.")
     return body
+
+
+def _is_deep(raw: bytes, body: Body) -> bool:
+    """Whether orjson, which reads 1024 levels, would not write it. Most bodies have fewer brackets
+    than that in all."""
+    if raw.count(b"{") + raw.count(b"[") <= DEEPEST:
+        return False
+    try:
+        orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def model_of(body: Body) -> str | None:
@@ -71,7 +87,8 @@ def _chars(value: Any) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list):
-        return sum(map(_chars, value))
+        in_tokens = bool(value) and isinstance(value[0], int)
+        return CHARS_A_TOKEN * len(value) if in_tokens else sum(map(_chars, value))
     if isinstance(value, dict):
         return sum(map(_chars, value.values()))
     return CHARS_A_TOKEN if isinstance(value, int) else 0
@@ -203,8 +220,9 @@ def _must_be_text(part: object, field: str) -> None:
     if isinstance(part, dict) and part.get("type") in TEXT_PARTS and part.keys() <= PART_FIELDS:
         return
     kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+    named = f" of type {kind[:64]!r}" if isinstance(kind, str) else ""
     raise InvalidRequest(
-        f"Only text is served: a content part of type {kind!r} is not accepted.", param=field
+        f"Only text is served: a content part{named} is not accepted.", param=field
     )
 
 

@@ -38,6 +38,10 @@ class Key:
         """Whether it may be used for ``scope``."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
+    def is_over(self, now: float) -> bool:
+        """Whether it has expired, at the unix time ``now`` in seconds."""
+        return self.expires is not None and self.expires <= now
+
 
 def fingerprint(key: str, pepper: bytes) -> bytes:
     """HMAC-SHA256 of a key under the pepper: what is stored and looked up instead of the key."""

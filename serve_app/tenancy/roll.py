@@ -10,10 +10,15 @@ from serve_app.tenancy.tenant import Tenant
 
 @dataclass(frozen=True)
 class Roll:
-    """Tenants by id, and their keys by fingerprint."""
+    """Tenants by id, and their keys by fingerprint.
+
+    Attributes:
+        labels: what keys are for, by their ids, where that is said.
+    """
 
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     keys: Mapping[bytes, Key] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> Mapping[str, Key]:

@@ -84,7 +84,7 @@ class Snapshot:
             raise InvalidApiKey("You did not provide an API key: send Authorization: Bearer KEY.")
         key = self.keyring.find(authorization[len(BEARER) :].strip())
         tenant = self.tenants.get(key.tenant) if key is not None else None
-        if key is None or tenant is None or (key.expires is not None and key.expires <= now):
+        if key is None or tenant is None or key.is_over(now):
             raise InvalidApiKey("Incorrect API key provided.")
         if not tenant.enabled:
             raise TenantDisabled

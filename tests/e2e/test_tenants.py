@@ -137,6 +137,18 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {**HELLO, "stream": True, "logprobs": True, "top_logprobs": 5000},
         "top_logprobs",
     ),
+    "stream options and no stream": (
+        {**HELLO, "stream_options": {"include_usage": True}},
+        "stream_options",
+    ),
+    "top_logprobs and no logprobs": ({**HELLO, "top_logprobs": 1}, "top_logprobs"),
+    "a choice of no tools": ({**HELLO, "tool_choice": "auto"}, "tool_choice"),
+    "a schema that is not there": (
+        {**HELLO, "response_format": {"type": "json_schema"}},
+        "response_format",
+    ),
+    "messages that cannot be counted": ({"messages": 5}, "None"),
+    "a structure of nothing": ({**HELLO, "structured_outputs": {}}, "None"),
     "a template of the client's": ({**HELLO, "chat_template": "{{ 1 }}"}, "chat_template"),
 }
 

@@ -149,7 +149,7 @@ def test_tenants_are_refused_without_showing_their_keys_for(
 def test_a_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_KEY", "sk-from-environment")
     directory = parse(Directory, _directory(_tenant(keys=["${ACME_KEY}", "$ACME_KEY"])), "c")
-    keys = [key.get_secret_value() for key in directory.tenants[0].keys]
+    keys = [one.key.get_secret_value() for one in directory.tenants[0].keys]
     assert keys == ["sk-from-environment", "$ACME_KEY"]
 
 

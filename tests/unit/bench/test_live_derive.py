@@ -55,7 +55,7 @@ def test_what_is_started_is_a_config_of_ours_with_little_room_and_nobody_refused
     assert variables[LOADS_VARIABLE] == str(tmp_path / "loads.txt")
     directory = parse(Directory, by_name["control"]["user_config"], "user_config")
     assert len(directory.adapters) == plan.adapters
-    keys = {tenant.keys[0].get_secret_value() for tenant in directory.tenants}
+    keys = {tenant.inference_key for tenant in directory.tenants}
     assert keys == {derive.key(n) for n in range(plan.clients)}
 
 

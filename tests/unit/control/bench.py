@@ -133,6 +133,7 @@ class Bench:
         *,
         keep: int = 10,
         capacity: int = 4,
+        experiments: int = 100,
         grace_s: float = 300,
         canary: bool = False,
     ) -> None:
@@ -144,7 +145,7 @@ class Bench:
         self.tenants: dict[str, FakeStager] = {}
         self.probe = FakeProbe()
         self.outcomes = FakeOutcomes()
-        self._rules = Rules(BASE, keep, capacity)
+        self._rules = Rules(BASE, keep, capacity, experiments)
         self._times = Times(self.clock, self.clock, grace_s, beat_s=1, learning_s=0, heard_s=0.01)
         self._workshop = Workshop(
             self.stager,

@@ -8,13 +8,6 @@ NODE = {"properties": {"next": {"$ref": "#/$defs/Node"}}}
 LEAF = {"type": "string"}
 
 
-def _deep(levels: int) -> Any:
-    value: Any = {}
-    for _ in range(levels):
-        value = [value]
-    return value
-
-
 CASES: dict[str, tuple[Any, bool]] = {
     "no references": ({"type": "object"}, False),
     "a nested model": (
@@ -32,7 +25,20 @@ CASES: dict[str, tuple[Any, bool]] = {
         True,
     ),
     "something outside": ({"$ref": "http://127.0.0.1/schema"}, True),
-    "too deep to tell": (_deep(5000), True),
+    "itself behind another of its name": (
+        {"$defs": {"A": {"$ref": "#/$defs/A", "$defs": {"A": LEAF}}}},
+        True,
+    ),
+    "itself by what is defined in it": (
+        {"$defs": {"A": {"$defs": {"B": {"$ref": "#/$defs/A"}}}}},
+        True,
+    ),
+    "what is defined in it": ({"$defs": {"A": {"$defs": {"B": LEAF}, "$ref": "#/$defs/B"}}}, False),
+    "a property that is called definitions": (
+        {"properties": {"definitions": {"properties": {"definitions": LEAF}}}},
+        False,
+    ),
+    "itself in such a property": ({"properties": {"definitions": {"$ref": "#"}}}, True),
     "a property of that name": ({"properties": {"$ref": {"type": "string"}}}, False),
     "text": ("json", False),
 }
@@ -41,3 +47,22 @@ CASES: dict[str, tuple[Any, bool]] = {
 @pytest.mark.parametrize(("value", "refers"), CASES.values(), ids=CASES)
 def test_a_schema_refers_to_itself(value: Any, refers: bool) -> None:
     assert refers_to_itself(value) is refers
+
+
+class Counted(dict[str, Any]):
+    """A schema that counts how often it is looked into."""
+
+    looks = 0
+
+    def items(self) -> Any:
+        self.looks += 1
+        return super().items()
+
+
+def test_definitions_in_definitions_are_looked_into_once() -> None:
+    innermost = Counted(type="string")
+    schema: Any = innermost
+    for level in range(100):
+        schema = {"$defs": {f"D{level}": schema}}
+    assert not refers_to_itself(schema)
+    assert innermost.looks == 1
