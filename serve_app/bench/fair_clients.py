@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from serve_app.bench.client import PATH
-from serve_app.bench.requests import TAIL_BYTES, WrongAnswer, is_output, streamed_tokens
+from serve_app.bench.requests import TAIL_BYTES, WrongAnswer, all_tokens, is_output
 
 TOKENS = 64
 """Of an answer, where nothing else is said."""
@@ -41,12 +41,14 @@ class Asked:
 
     Attributes:
         at_s: when it was sent, in seconds since its block began.
-        first_s: seconds from then to its first output, None if it was refused.
+        over_s: when it was over.
+        first_s: seconds from the former to its first output, None if it was refused.
         tokens: what it used, the prompt's too.
     """
 
     tenant: str
     at_s: float
+    over_s: float
     first_s: float | None
     tokens: int
 
@@ -106,14 +108,15 @@ class Clients:
         body = _body(next(self._ids), tokens)
         async with self._session.post(PATH, data=body, headers=headers) as answer:
             if answer.status == _REFUSED:
-                return Asked(tenant, sent - began, None, 0)
+                return Asked(tenant, sent - began, time.perf_counter() - began, None, 0)
             if answer.status != 200:
                 raise WrongAnswer(f"status {answer.status}: {(await answer.text())[:500]}")
             async for chunk in answer.content.iter_any():
                 if first is None and is_output(chunk):
                     first = time.perf_counter() - sent
                 tail = (tail + chunk)[-TAIL_BYTES:]
-        return Asked(tenant, sent - began, first, streamed_tokens(tail))
+        over = time.perf_counter() - began
+        return Asked(tenant, sent - began, over, first, all_tokens(tail))
 
 
 def _times(rate: float, seconds: float, dice: Random) -> list[float]:

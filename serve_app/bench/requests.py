@@ -56,10 +56,19 @@ def streamed_tokens(tail: bytes) -> int:
     Raises:
         WrongAnswer: it did not end as a stream with usage does.
     """
+    return whole_tokens(_usage_event(tail))
+
+
+def all_tokens(tail: bytes) -> int:
+    """The same with those of the prompt."""
+    return int(orjson.loads(_usage_event(tail))["usage"]["total_tokens"])
+
+
+def _usage_event(tail: bytes) -> bytes:
     events = [part for part in tail.split(b"\n\n") if part]
     if len(events) < 2 or events[-1] != _EVENT + _DONE:
         raise WrongAnswer(f"a stream ended with {tail[-200:]!r}")
-    return whole_tokens(events[-2].removeprefix(_EVENT))
+    return events[-2].removeprefix(_EVENT)
 
 
 def whole_tokens(body: bytes) -> int:

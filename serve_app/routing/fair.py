@@ -19,7 +19,7 @@ from heapq import heapify, heappop
 from itertools import islice
 
 from serve_app.routing.flow import LATELY_S, Flow, Ticket, Use
-from serve_app.routing.seats import Fits, Seats, Standing, anywhere
+from serve_app.routing.seats import Fits, Seats, Standing, anywhere, room
 
 LOOK_S = 0.1
 """Who is about is looked at again after so long."""
@@ -35,6 +35,10 @@ USUAL_OF = 64
 
 LOOK_AHEAD = 32
 """Of a tenant's waiting requests so many may pass those before them whose replicas are full."""
+
+CLEARLY = 0.75
+"""A tenant that uses less than this part of its share may have more seats than that for a while:
+what one asks comes in bursts."""
 
 FORGET_FROM = 256
 """So many tenants are remembered before those that owe nothing are looked for."""
@@ -179,8 +183,9 @@ class FairQueue:
         if tenants <= 1:
             return Standing.ALONE
         share = self._share(flow)
-        few_seats = flow.seated < seats.own * share
-        if few_seats and flow.use.at(now) <= self._use.at(now) * share:
+        used, fair = flow.use.at(now), self._use.at(now) * share
+        own = seats.own if used > CLEARLY * fair else room(seats.own)
+        if used <= fair and flow.seated < own * share:
             return Standing.BELOW
         return Standing.ABOVE
 

@@ -69,6 +69,18 @@ async def test_a_newcomer_does_not_queue_behind_a_tenant_that_sent_much() -> Non
         assert max(n for n, who in enumerate(gate.answered) if who == "root") <= MOST + 3
 
 
+async def test_a_tenant_below_its_share_waits_for_nobody_and_is_first_in_the_engine() -> None:
+    gate = Gate()
+    async with a_full_site(gate, max_wait_s=30) as site:
+        noisy = [ask(site, "acme") for _ in range(20)]
+        await until(lambda: len(site.replicas.calls) == MOST)
+        quiet = ask(site, "root", ROOT_KEY)
+        await until(lambda: len(site.replicas.calls) == MOST + 1)
+        assert [call.body.get("priority") for call in site.replicas.calls] == [None] * MOST + [-1]
+        gate.open(21)
+        assert {(await one).status_code for one in (*noisy, quiet)} == {200}
+
+
 async def test_a_client_that_leaves_while_it_waits_leaves_the_queue() -> None:
     gate = Gate()
     async with a_full_site(gate, max_wait_s=30) as site:
