@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from serve_app.settings import Name, Strict, checked_name, from_environment
+from serve_app.setting_types import Name, checked_name, from_environment
+from serve_app.settings import Strict
 
 FILE = "file:"
 MOST = 2**53

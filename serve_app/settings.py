@@ -6,50 +6,16 @@ changing it restarts engines. ``user_config`` of the ``control`` deployment is a
 """
 
 import json
-import os
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from serve_app import pepper
-from serve_app.adapters.names import NAME_PATTERN, is_name
+from serve_app.setting_types import DatabaseUrl, Name, Rank, RedisUrl
 
 SCHEDULER = "serve_app.engine.vllm_scheduler.scheduler"
 """What vLLM is told to build its scheduler with, unless the settings name another."""
-
-
-def checked_name(text: str) -> str:
-    if not is_name(text):
-        raise ValueError(f"must match {NAME_PATTERN}")
-    return text
-
-
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-def from_environment(value: str) -> str:
-    """``value``, or what the environment has under NAME when it is ``${NAME}``."""
-    variable = _VARIABLE.fullmatch(value)
-    if variable is None:
-        return value
-    found = os.environ.get(variable["name"], "")
-    if not found:
-        raise ValueError(f"the environment variable {variable['name']} is not set")
-    return found
-
-
-def _database_url(url: SecretStr) -> SecretStr:
-    value = from_environment(url.get_secret_value())
-    if not value.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite://")):
-        raise ValueError("must begin with postgresql+asyncpg:// or sqlite+aiosqlite://")
-    return SecretStr(value)
-
-
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
-Name = Annotated[str, AfterValidator(checked_name)]
-Rank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
 
 
 class Strict(BaseModel):
@@ -241,10 +207,37 @@ class RegistrySettings(Strict):
         return self.data_dir.absolute() / "adapters"
 
 
+class LimitsSettings(Strict):
+    """Where several applications, such as one a region, hold the limits of the tenants they all
+    serve together. One application needs none of it.
+
+    Attributes:
+        redis_url: ``redis://``, ``rediss://`` or ``unix://``; ``${NAME}`` takes it from the
+            environment.
+        site: this application's name, which none of the others has.
+        prefix: of all keys in Redis, the same for all.
+    """
+
+    redis_url: RedisUrl | None = None
+    site: Name | None = None
+    prefix: str = Field(default="serve_app", pattern=r"^[A-Za-z0-9_.:-]+$")
+
+    @model_validator(mode="after")
+    def _site_has_a_name(self) -> "LimitsSettings":
+        if self.redis_url is not None and self.site is None:
+            raise ValueError("site: needed beside redis_url; every application has another")
+        return self
+
+
+ALONE = LimitsSettings()
+"""The limits are this application's alone."""
+
+
 class AppSettings(Strict):
     """``args`` of the application. A ``pepper`` that nobody gives is kept beside the registry."""
 
     engine: EngineSettings
     gateway: GatewaySettings = GatewaySettings()
     registry: RegistrySettings = RegistrySettings()
+    limits: LimitsSettings = ALONE
     pepper: SecretStr = Field(default_factory=lambda: SecretStr(pepper.given()), min_length=1)

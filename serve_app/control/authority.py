@@ -4,42 +4,24 @@ It keeps nothing: what gateways hold they tell, and a new authority learns it fr
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 
-from serve_app.tenancy.allot import (
-    CONCURRENT,
-    MEASURES,
-    NOTHING,
-    SILENT_S,
-    Amounts,
-    Claim,
-    Report,
-    Share,
-    Shares,
-    Stake,
-    Subject,
-    allot,
+from serve_app.tenancy.allot import NOTHING, SILENT_S, Claim, Report, Share, Shares, Subject
+from serve_app.tenancy.division import (
+    STALE_S,
+    Part,
+    Told,
+    adapters_of,
+    alone,
+    dead,
+    divide,
+    late,
+    together,
+    within,
 )
-from serve_app.tenancy.tally import first_part
 from serve_app.tenancy.window import WINDOW_S
-
-STALE_S = 0.5
-"""A claim older than this is asked for anew when another gateway is pressed."""
-
-
-@dataclass(slots=True)
-class Told:
-    """A gateway's last word on one subject.
-
-    Attributes:
-        given: what it was given since; it may not know yet.
-        at: when it spoke, in seconds.
-    """
-
-    claim: Claim
-    given: Amounts
-    at: float
 
 
 @dataclass(slots=True)
@@ -58,6 +40,7 @@ class Authority:
         clock: seconds that never go back.
         spent: tokens a subject has spent this day and this month.
         learning_s: within so many seconds from now gateways tell what they hold.
+        parts: what this site has of each limit, as it changes; None where it is the only one.
     """
 
     def __init__(
@@ -65,10 +48,12 @@ class Authority:
         clock: Callable[[], float],
         spent: Callable[[Subject], tuple[int, int]],
         learning_s: float,
+        parts: Mapping[Subject, Part] | None = None,
     ) -> None:
         self._clock = clock
         self._spent = spent
         self._learnt_at = clock() + learning_s
+        self._parts = parts
         self._reporters: dict[str, Reporter] = {}
         self._told: defaultdict[Subject, dict[str, Told]] = defaultdict(dict)
 
@@ -77,39 +62,52 @@ class Authority:
 
         A report that was overtaken by a later one changes nothing.
         """
+        return self.answer(report) if self.hear(report) else {}
+
+    def hear(self, report: Report) -> bool:
+        """Take in what a gateway says; whether it waits for an answer."""
         now, gateway = self._clock(), report.gateway
         reporter = self._reporters.setdefault(gateway, Reporter(-1, now, set()))
         if report.number <= reporter.number:
-            return {}
+            return False
         reporter.number, reporter.at = report.number, now
         for subject in report.released:
             self._told.get(subject, {}).pop(gateway, None)
-        if report.leaving:
-            for subject, claim in report.claims.items():
-                left = replace(claim, held=NOTHING, wanted=NOTHING)
-                self._told[subject][gateway] = Told(left, NOTHING, now)
+        for subject, claim in report.claims.items():
+            if report.leaving:
+                claim = replace(claim, held=NOTHING, wanted=NOTHING)  # noqa: PLW2901
+            self._told[subject][gateway] = Told(claim, NOTHING, now)
+        return not report.leaving
+
+    def answer(self, report: Report) -> Shares:
+        """What is given to a gateway that was heard; nothing if it was heard again since."""
+        reporter = self._reporters.get(report.gateway)
+        if reporter is None or reporter.number != report.number:
             return {}
         shares: dict[Subject, Share | None] = {
-            subject: self._share(gateway, subject, claim, now)
+            subject: self._share(report.gateway, subject, claim)
             for subject, claim in report.claims.items()
         }
         recalled, reporter.recalled = reporter.recalled, set()
         return {**dict.fromkeys(recalled - report.released), **shares}
 
-    def used(self, subject: Subject) -> tuple[int, ...]:
-        """What all gateways together said they use, in the order of ``MEASURES``, and what is
-        recorded of ``BUDGETS``."""
-        self._forget_silent(subject)
-        told = self._told.get(subject, {})
-        stakes = [
-            [self._stake(gateway, one, measure) for gateway, one in told.items()]
-            for measure in range(len(MEASURES))
-        ]
-        adapters = frozenset().union(
-            *(one.claim.adapters for id_, one in told.items() if not self._is_silent(id_))
+    def claim(self, subject: Subject) -> Claim | None:
+        """What all gateways together claim; None if there are none that know the subject."""
+        return together(self._others(subject).values())
+
+    def recall(self, subject: Subject) -> None:
+        """Have all gateways tell anew what they have of a subject."""
+        for gateway in self._told.get(subject, ()):
+            self._reporters[gateway].recalled.add(subject)
+
+    def used(self, subject: Subject, others: Mapping[str, Told] | None = None) -> tuple[int, ...]:
+        """What all gateways, and ``others``, said they use, in the order of ``MEASURES``, and what
+        is recorded here of ``BUDGETS``."""
+        told = [*self._others(subject).values(), *(others or {}).values()]
+        requests, tokens, concurrent, _ = map(
+            sum, zip(NOTHING, *(one.claim.used for one in told), strict=True)
         )
-        requests, tokens, concurrent, _ = (sum(s.used for s in measured) for measured in stakes)
-        return requests, tokens, concurrent, len(adapters), *self._spent(subject)
+        return requests, tokens, concurrent, len(adapters_of(told)), *self._spent(subject)
 
     def sweep(self) -> None:
         """Forget gateways that have said nothing for a whole window, and subjects nobody has."""
@@ -120,66 +118,47 @@ class Authority:
         for subject in [one for one, told in self._told.items() if not told]:
             del self._told[subject]
 
-    def _share(self, gateway: str, subject: Subject, claim: Claim, now: float) -> Share:
-        self._forget_silent(subject)
-        told = self._told[subject]
-        others = {id_: one for id_, one in told.items() if id_ != gateway}
-        allowance, elsewhere = [*NOTHING], [*NOTHING]
-        for measure, limit in enumerate(claim.limits):
-            if limit is not None:
-                stakes = [self._stake(id_, one, measure) for id_, one in others.items()]
-                allowance[measure] = self._allowance(limit, claim, measure, stakes, now)
-                elsewhere[measure] = sum(stake.used for stake in stakes)
-        requests, tokens, concurrent, adapters = allowance
-        given = requests, tokens, concurrent, adapters
-        told[gateway] = Told(claim, given, now)
-        requests, tokens, concurrent, adapters = elsewhere
-        names = {id_: one.claim.adapters for id_, one in others.items() if not self._is_silent(id_)}
-        return Share(
-            given,
-            (requests, tokens, concurrent, adapters),
-            adapters=frozenset().union(*names.values()),
-            counted=frozenset().union(*(theirs for id_, theirs in names.items() if id_ < gateway)),
+    def _share(self, gateway: str, subject: Subject, claim: Claim) -> Share:
+        now, others = self._clock(), self._others(subject, but=gateway)
+        part = self._part(subject)
+        share = divide(
+            gateway,
+            claim,
+            others,
+            most=part.share.allowance if part else None,
+            learning=now < self._learnt_at,
             spent=self._spent(subject),
-            fresh=not (claim.pressed and self._recall(subject, others, now)),
-            needed=any(one.claim.pressed for one in others.values()),
+            fresh=not (claim.pressed and self._recall(subject, others, part, now)),
         )
+        self._told[subject][gateway].given = share.allowance
+        return within(share, part.share) if part else share
 
-    def _allowance(
-        self, limit: int, claim: Claim, measure: int, others: list[Stake], now: float
-    ) -> int:
-        mine = Stake(claim.used[measure], claim.held[measure], claim.wanted[measure])
-        allowance = allot(limit, mine, others)
-        if now < self._learnt_at:
-            return min(allowance, max(mine.used, mine.held, first_part(limit)))
-        return allowance
+    def _part(self, subject: Subject) -> Part | None:
+        """What this site has, if it is not the only one."""
+        if self._parts is None:
+            return None
+        part = self._parts.get(subject)
+        if part is None and (claim := self.claim(subject)):
+            return Part(alone(claim), inf)
+        return part
 
-    def _recall(self, subject: Subject, others: dict[str, Told], now: float) -> bool:
-        """Have those tell anew who have not for a while; whether there are any."""
-        late = [
-            id_
-            for id_, one in others.items()
-            if now - one.at > STALE_S and not self._is_silent(id_)
-        ]
-        for id_ in late:
+    def _recall(
+        self, subject: Subject, others: Mapping[str, Told], part: Part | None, now: float
+    ) -> bool:
+        """Have those tell anew who have not for a while; whether what is known is too old."""
+        late_ones = [id_ for id_ in late(others, now) if not self._is_silent(id_)]
+        for id_ in late_ones:
             self._reporters[id_].recalled.add(subject)
-        return bool(late)
+        return bool(late_ones) or (part is not None and now - part.at > STALE_S)
 
-    def _stake(self, gateway: str, told: Told, measure: int) -> Stake:
-        """What a gateway has of one limit. What it was given may not have reached it, so until it
-        says so the larger counts; what it holds, and nobody hears of, is lost with it."""
-        silent = self._is_silent(gateway)
-        if silent and measure >= CONCURRENT:
-            return Stake(0, 0, 0)
-        claim = told.claim
-        used = claim.used[measure]
-        held = max(claim.held[measure], told.given[measure], used)
-        return Stake(used, held, 0 if silent else claim.wanted[measure])
+    def _others(self, subject: Subject, but: str | None = None) -> dict[str, Told]:
+        """What gateways have told that still counts."""
+        told = self._told.get(subject, {})
+        return {
+            id_: dead(one) if self._is_silent(id_) else one
+            for id_, one in told.items()
+            if id_ != but and not self._is_silent(id_, WINDOW_S)
+        }
 
     def _is_silent(self, gateway: str, for_s: float = SILENT_S) -> bool:
         return self._clock() - self._reporters[gateway].at > for_s
-
-    def _forget_silent(self, subject: Subject) -> None:
-        told = self._told.get(subject, {})
-        for gateway in [id_ for id_ in told if self._is_silent(id_, WINDOW_S)]:
-            del told[gateway]

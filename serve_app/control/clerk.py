@@ -1,6 +1,6 @@
 """Control's desk for tenants, keys and grants: commands in, answers out."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 
 from serve_app.adapters.commands import Answer
@@ -61,7 +61,7 @@ class Clerk:
         store: Store,
         pepper: bytes,
         unix: Callable[[], float],
-        in_use: Callable[[Subject], tuple[int, ...]],
+        in_use: Callable[[Subject], Awaitable[tuple[int, ...]]],
     ) -> None:
         self._ledger = ledger
         self._enrolment = enrolment
@@ -82,7 +82,7 @@ class Clerk:
         if isinstance(command, KeyMaking):
             return await self._issue(command)
         if isinstance(command, TenantQuestion):
-            return Answer(200, self._told(command), self._ledger.book.revision)
+            return Answer(200, await self._told(command), self._ledger.book.revision)
         return await self._change(command)
 
     def used(self, keys: dict[str, int]) -> None:
@@ -153,16 +153,16 @@ class Clerk:
         revision = await self._ledger.write(
             lambda book, _revision: decided(command, book, self._enrolment.declared, self._now())
         )
-        return Answer(201 if is_new else 200, self._changed(command), revision)
+        return Answer(201 if is_new else 200, await self._changed(command), revision)
 
-    def _changed(self, command: TenantChange) -> Json:
+    async def _changed(self, command: TenantChange) -> Json:
         match command:
             case PutTenant():
                 return self._tenant(command.id)
             case RemoveTenant():
                 return deleted_record(command.id, "tenant")
             case PutLimits():
-                return self._limits(command.tenant)
+                return await self._limits(command.tenant)
             case ChangeKey() | RevokeKey():
                 return self._key(command.id)
             case PutGrant():
@@ -170,12 +170,12 @@ class Clerk:
             case RemoveGrant():
                 return deleted_record(f"{command.adapter}/{command.tenant}", "grant")
 
-    def _told(self, question: TenantQuestion) -> Json:
+    async def _told(self, question: TenantQuestion) -> Json:
         match question:
             case ShowTenant():
                 return self._tenant(question.id)
             case ShowLimits():
-                return self._limits(question.tenant)
+                return await self._limits(question.tenant)
             case ShowKey():
                 return self._key(question.id)
             case ListTenants():
@@ -197,9 +197,9 @@ class Clerk:
         theirs = (key for key in declared.keys.values() if key.tenant == id_)
         return tenant_record(tenant, account, good + sum(not key.is_over(now) for key in theirs))
 
-    def _limits(self, id_: str) -> Json:
+    async def _limits(self, id_: str) -> Json:
         record = self._tenant(id_)
-        return limits_record(id_, record["limits"], self._in_use(("tenant", id_)))
+        return limits_record(id_, record["limits"], await self._in_use(("tenant", id_)))
 
     def _key(self, id_: str) -> Json:
         declared = self._enrolment.declared

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from serve_app.adapters.catalog import Entry
 from serve_app.adapters.commands import Answer
 from serve_app.adapters.report import Report
-from serve_app.control.authority import Authority
 from serve_app.control.book import Book
 from serve_app.control.broadcast import Broadcast
 from serve_app.control.clerk import Clerk
@@ -24,6 +23,7 @@ from serve_app.control.reading import Reading
 from serve_app.control.registering import Registering, Workshop
 from serve_app.control.registrar import Registrar
 from serve_app.control.rules import Rules
+from serve_app.control.sharing import Sharing
 from serve_app.control.store import Store
 from serve_app.control.sweeping import Sweeper
 from serve_app.control.times import Times
@@ -32,6 +32,7 @@ from serve_app.directory import Directory
 from serve_app.errors import ApiError
 from serve_app.experiments.commands import ExperimentCommand, GiveFeedback
 from serve_app.feed import AnyCommand, Update
+from serve_app.settings import ALONE, LimitsSettings
 from serve_app.tenancy.allot import Report as Claims
 from serve_app.tenancy.allot import Shares, Subject
 from serve_app.tenancy.commands import TenantCommand
@@ -47,6 +48,7 @@ class Control:
 
     Args:
         pepper: under which keys are hashed.
+        limits: where they are shared with other applications; ``sharing`` divides them.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Control:
         rules: Rules,
         times: Times,
         pepper: bytes,
+        limits: LimitsSettings,
     ) -> None:
         self._store = store
         self._rules = rules
@@ -65,10 +68,8 @@ class Control:
         self._broadcast = Broadcast(times.beat_s)
         enrolment = Enrolment(pepper)
         self._ledger = Ledger(store, book, self._broadcast, enrolment)
-        self._authority = Authority(times.monotonic, self.spent, times.learning_s)
-        self._clerk = Clerk(
-            self._ledger, enrolment, store, pepper, times.unix, self._authority.used
-        )
+        self.sharing = Sharing(limits, self.spent, times)
+        self._clerk = Clerk(self._ledger, enrolment, store, pepper, times.unix, self.sharing.used)
         self._usage = UsageBook(
             store, times.unix, times.requests_days, times.usage_days, self._clerk.used
         )
@@ -96,17 +97,23 @@ class Control:
 
     @staticmethod
     async def open(
-        url: str, workshop: Workshop, rules: Rules, times: Times, pepper: bytes
+        url: str,
+        workshop: Workshop,
+        rules: Rules,
+        times: Times,
+        pepper: bytes,
+        limits: LimitsSettings = ALONE,
     ) -> "Control":
         """The registry in the database at ``url``; registrations left open are taken up again.
 
         Raises:
-            ConfigError: a newer version of this application wrote the database.
+            ConfigError: a newer version wrote the database, or Redis' URL cannot be used.
             RegistryUnavailable: it cannot be opened.
         """
         store = await Store.open(url)
-        control = Control(store, await store.load(), workshop, rules, times, pepper)
+        control = Control(store, await store.load(), workshop, rules, times, pepper, limits)
         await control._usage.load()
+        control.sharing.start()
         control._registering.resume()
         return control
 
@@ -144,14 +151,15 @@ class Control:
             RegistryUnavailable: it was not, or may not have been, written; it may come again.
         """
         await self._usage.record(batch)
+        self.sharing.recorded(batch)
 
     def spent(self, subject: Subject) -> tuple[int, int]:
         """Tokens of a tenant or a key this day and this month, UTC."""
         return self._usage.spent(subject)
 
-    def share(self, claims: Claims) -> Shares:
+    async def share(self, claims: Claims) -> Shares:
         """Divide limits: what a gateway may use of those it has claimed."""
-        return self._authority.share(claims)
+        return await self.sharing.share(claims)
 
     async def manage(self, command: AnyCommand) -> Answer:
         """Do what is asked. A refusal is an answer too."""
@@ -188,7 +196,7 @@ class Control:
         self._registering.resume()
         await self._sweeper.sweep()
         await self._clerk.sweep()
-        self._authority.sweep()
+        self.sharing.sweep()
         now = self._times.monotonic()
         if now - self._usage_swept_at >= USAGE_SWEEP_S:
             self._usage_swept_at = now
@@ -220,6 +228,7 @@ class Control:
 
     async def close(self) -> None:
         """Stop. What is under way is taken up again by the next one to open the database."""
+        await self.sharing.close()
         await self._registering.close()
         await self._store.close()
 

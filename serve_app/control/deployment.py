@@ -63,6 +63,7 @@ class ControlReplica:
                 usage_days=settings.registry.usage_days,
             ),
             settings.pepper.get_secret_value().encode(),
+            settings.limits,
         )
         loop = asyncio.get_running_loop()
         self._sweeping = loop.create_task(self._control.sweep_forever())
@@ -111,7 +112,7 @@ class ControlReplica:
 
     async def share(self, report: Report) -> Shares:
         """Divide limits: what a gateway may use of those it has claimed."""
-        return self._control.share(report)
+        return await self._control.share(report)
 
     async def read(self, digest: str, file: str) -> AsyncIterator[bytes]:
         """One of the two files of a content, for replicas on other nodes.
@@ -151,6 +152,13 @@ class ControlReplica:
         book, followers = self._control.book, self._control.followers
         adapters = len(self._control.entries)
         self._metrics.holds(adapters, {s.value: n for s, n in book.states.items()}, followers)
+        self._metrics.apart(self._control.sharing.apart)
+
+    async def __del__(self) -> None:
+        """Serve calls it when it stops this replica in good order."""
+        control = getattr(self, "_control", None)
+        if control is not None:
+            await control.sharing.close()
 
 
 def rules_of(settings: AppSettings) -> Rules:

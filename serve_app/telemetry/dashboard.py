@@ -67,9 +67,7 @@ PANELS = (
         },
     ),
     Panel(
-        "Requests that wait for a turn",
-        "short",
-        {"waiting": "sum(ray_serve_app_queued_requests)"},
+        "Requests that wait for a turn", "short", {"waiting": "sum(ray_serve_app_queued_requests)"}
     ),
     Panel(
         "Records of usage",
@@ -140,11 +138,7 @@ PANELS = (
         "short",
         {"{{replica}}": _highest("serve_app_replicas_answering")},
     ),
-    Panel(
-        "Cold loads",
-        "reqps",
-        {"{{replica}}": _rate("serve_app_cold_loads_total", "replica")},
-    ),
+    Panel("Cold loads", "reqps", {"{{replica}}": _rate("serve_app_cold_loads_total", "replica")}),
     Panel(
         "Duration of loads by phase",
         "s",
@@ -210,6 +204,11 @@ PANELS = (
         "Gateways and replicas that follow the registry",
         "short",
         {"followers": "max(ray_serve_app_followers)"},
+    ),
+    Panel(
+        "Limits go on without other sites: Redis is away",
+        "short",
+        {"apart": "max(ray_serve_app_limits_apart)"},
     ),
 )
 

@@ -82,6 +82,10 @@ class ControlMetrics:
         self._followers = Gauge(
             "serve_app_followers", "Gateways and replicas that follow the registry."
         )
+        self._apart = Gauge(
+            "serve_app_limits_apart",
+            "1 while the Redis that limits are shared over is away, or cannot be used; else 0.",
+        )
 
     def registered(self, outcome: str, seconds: float) -> None:
         """One registration is over."""
@@ -94,3 +98,8 @@ class ControlMetrics:
         for state, count in versions.items():
             self._versions.set(count, tags={"state": state})
         self._followers.set(followers)
+
+    def apart(self, apart: bool | None) -> None:
+        """Whether nothing is heard of other sites; None where this is the only one."""
+        if apart is not None:
+            self._apart.set(apart)

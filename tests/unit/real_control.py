@@ -14,7 +14,6 @@ from serve_app.gateway.app import create_app
 from serve_app.gateway.gateway import Gateway
 from serve_app.gateway.registry import Registry
 from serve_app.settings import GatewaySettings
-from serve_app.tenancy.allot import Report, Shares
 from tests.unit.control.bench import BASE, PEPPER, Bench
 from tests.unit.fake_gateway import RecordedMetrics
 from tests.unit.fakes import FakeMethod, FakeReplicas, until
@@ -41,16 +40,13 @@ class ControlHandle:
         self._control = bench.control
         self.manage = FakeMethod(self._control.manage)
         self.follow = FakeMethod(lambda tenants: _Stream(self._control.follow(tenants)))
-        self.share = FakeMethod(self._share)
+        self.share = FakeMethod(self._control.share)
         self.record = FakeMethod(self._control.record)
         self.revision = self
 
     def options(self, *, stream: bool) -> "ControlHandle":
         assert stream
         return self
-
-    async def _share(self, report: Report) -> Shares:
-        return self._control.share(report)
 
     async def remote(self) -> int:
         return self._control.revision

@@ -1,4 +1,5 @@
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,33 @@ ARGS_REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"engine": {"model": "m", "max_loras": 0}},
         ["args.engine.max_loras"],
     ),
+    "a Redis by another scheme": (
+        {"engine": {"model": "m"}, "limits": {"redis_url": "http://h:hunter2@h", "site": "eu"}},
+        ["args.limits.redis_url", "must begin with redis://, rediss:// or unix://"],
+    ),
+    "a Redis whose password is not quoted": (
+        {
+            "engine": {"model": "m"},
+            "limits": {"redis_url": "redis://:hunter2/x@h:1", "site": "eu"},
+        },
+        ["args.limits.redis_url", "in a password, / is %2F"],
+    ),
+    "a Redis of a variable that is not set": (
+        {"engine": {"model": "m"}, "limits": {"redis_url": "${NOWHERE_SET}", "site": "eu"}},
+        ["args.limits.redis_url", "the environment variable NOWHERE_SET is not set"],
+    ),
+    "a Redis and no site": (
+        {"engine": {"model": "m"}, "limits": {"redis_url": "redis://u:hunter2@h"}},
+        ["args.limits", "site: needed beside redis_url"],
+    ),
+    "a site with a colon": (
+        {"engine": {"model": "m"}, "limits": {"redis_url": "redis://h", "site": "eu:1"}},
+        ["args.limits.site", "must match"],
+    ),
+    "a prefix with braces": (
+        {"engine": {"model": "m"}, "limits": {"prefix": "{x}"}},
+        ["args.limits.prefix"],
+    ),
     "an empty pepper": ({"engine": {"model": "m"}, "pepper": ""}, ["args.pepper"]),
     "a list for an engine": ({"engine": ["m"]}, ["args.engine"]),
 }
@@ -80,6 +108,23 @@ def test_settings_are_refused_by_their_path_for(args: dict[str, Any], said: list
         parse(AppSettings, args, "args")
     for words in said:
         assert words in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_redis_without_its_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    limits = {"redis_url": "redis://h", "site": "eu"}
+    with pytest.raises(ConfigError, match=r"limits\.redis_url.*pip install 'serve-app\[redis\]'"):
+        parse(AppSettings, {"engine": {"model": "m"}, "limits": limits}, "args")
+
+
+def test_a_redis_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMITS_REDIS", "rediss://:hunter2@redis.example:6380/1")
+    limits = {"redis_url": "${LIMITS_REDIS}", "site": "eu"}
+    settings = parse(AppSettings, {"engine": {"model": "m"}, "limits": limits}, "args")
+    assert settings.limits.redis_url is not None
+    assert "redis.example" in settings.limits.redis_url.get_secret_value()
+    assert "hunter2" not in repr(settings)
 
 
 def test_an_unknown_key_is_answered_with_the_known_ones() -> None:

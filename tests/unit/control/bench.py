@@ -28,6 +28,7 @@ from serve_app.control.rules import Rules
 from serve_app.control.times import Times
 from serve_app.directory import AdapterSettings, Directory, TenantSettings
 from serve_app.errors import AdapterRefused
+from serve_app.settings import ALONE, LimitsSettings
 
 ADMIN = Actor("root", admin=True, may_use=frozenset({"*"}))
 ACME = Actor("acme", manages=True)
@@ -136,6 +137,7 @@ class Bench:
         experiments: int = 100,
         grace_s: float = 300,
         canary: bool = False,
+        limits: LimitsSettings = ALONE,
     ) -> None:
         self.url = url
         self.clock = Clock()
@@ -145,6 +147,7 @@ class Bench:
         self.tenants: dict[str, FakeStager] = {}
         self.probe = FakeProbe()
         self.outcomes = FakeOutcomes()
+        self._limits = limits
         self._rules = Rules(BASE, keep, capacity, experiments)
         self._times = Times(self.clock, self.clock, grace_s, beat_s=1, learning_s=0, heard_s=0.01)
         self._workshop = Workshop(
@@ -162,7 +165,7 @@ class Bench:
 
     async def start(self) -> "Bench":
         self.control = await Control.open(
-            self.url, self._workshop, self._rules, self._times, PEPPER
+            self.url, self._workshop, self._rules, self._times, PEPPER, self._limits
         )
         return self
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.redis_server import RedisServer, running_redis
 from tests.unit.control.bench import Bench
 
 _numbers = itertools.count(1)
@@ -73,3 +74,10 @@ async def make(url: str) -> AsyncIterator[Callable[..., Any]]:
 async def bench(make: Callable[..., Any]) -> Bench:
     made: Bench = await make()
     return made
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """An empty server that speaks Redis' protocol."""
+    with running_redis() as server:
+        yield server

@@ -198,7 +198,7 @@ async def test_limits_are_shown_with_what_is_used_of_them_on_all_gateways(bench:
     await bench.control.record(Batch("g", 1, (a_record(at=int(bench.clock.now)),)))
     for number, gateway in enumerate(("one", "other")):
         claim = Claim((9, None, None, None), (2 + number, 40, 1, 0), NOTHING, NOTHING)
-        bench.control.share(Report(gateway, 1, {("tenant", "newco"): claim}))
+        await bench.control.share(Report(gateway, 1, {("tenant", "newco"): claim}))
     shown = await done(bench, ShowLimits(ADMIN, "newco"))
     assert shown["used"] == {"requests_per_minute": 5, "tokens_per_day": 15}
     assert shown["remaining"] == {"requests_per_minute": 4, "tokens_per_day": 35}

@@ -59,11 +59,9 @@ class Control:
 class Customer:
     """Asks gateways; what it has running is over when ``end`` is called."""
 
-    def __init__(self, **limits: int) -> None:
-        tenant = Tenant(
-            "acme", frozenset(), None, base=True, cache_salt="", limits=Limits(**limits)
-        )
-        self._identity = Identity(tenant, Key("k", "acme"))
+    def __init__(self, id_: str = "acme", **limits: int) -> None:
+        tenant = Tenant(id_, frozenset(), None, base=True, cache_salt="", limits=Limits(**limits))
+        self._identity = Identity(tenant, Key("k", id_))
         self._held: list[ExitStack] = []
 
     async def ask(self, limiter: Limiter) -> bool:
