@@ -33,7 +33,7 @@ class Use:
         return self._under_way + self._faded(now)
 
     def _faded(self, now: float) -> float:
-        return self._over * 0.5 ** ((now - self._at) / LATELY_S)
+        return self._over * float(0.5 ** ((now - self._at) / LATELY_S))
 
 
 @dataclass(slots=True, eq=False)

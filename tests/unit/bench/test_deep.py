@@ -17,7 +17,7 @@ def test_layers_are_added_that_add_nothing(tmp_path: Path) -> None:
     (base / CONFIG).write_text(json.dumps({"num_hidden_layers": 2, "hidden_size": 4}))
     ones = np.ones((4, 4), dtype=np.float32)
     names = [f"model.layers.{layer}.{name}" for layer in range(2) for name in BLOCK]
-    save_file({name: ones for name in (*names, "lm_head.weight")}, base / WEIGHTS)
+    save_file(dict.fromkeys((*names, "lm_head.weight"), ones), base / WEIGHTS)
     deepen(base, deep, 5)
     assert json.loads((deep / CONFIG).read_text()) == {"num_hidden_layers": 5, "hidden_size": 4}
     weights = load_file(deep / WEIGHTS)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_app.routing.fair import FORGET_FROM, LATELY_S, FairQueue
-from serve_app.routing.flow import Ticket
+from serve_app.routing.fair import FORGET_FROM, FairQueue
+from serve_app.routing.flow import LATELY_S, Ticket
 from serve_app.routing.seats import SPARE, Seats, room
 
 
