@@ -13,17 +13,8 @@ from serve_app.control.attendance import Attendance
 from serve_app.control.authority import Authority
 from serve_app.control.site_records import Post, Row
 from serve_app.tenancy.allot import NOTHING, SILENT_S, Claim, Share, Subject
-from serve_app.tenancy.division import (
-    Part,
-    Told,
-    all_but_a_part,
-    at_least,
-    cut_off,
-    divide,
-    late,
-    least,
-    most,
-)
+from serve_app.tenancy.division import Told, divide, late, least, most
+from serve_app.tenancy.parts import Part, all_but_a_part, at_least, cut_off
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from serve_app.tenancy.allot import SILENT_S
-from serve_app.tenancy.division import Told, quiet
+from serve_app.tenancy.division import Told
+from serve_app.tenancy.parts import quiet
 from serve_app.tenancy.window import WINDOW_S
 
 ROUND_S = 0.25
@@ -93,7 +94,7 @@ class Attendance:
 
     def _go_on(self, known: int) -> None:
         self.lost = self.ours and known < self.number
-        self.number = max(self.number, known) + self.ours
+        self.number = self.number + 1 if self.ours else known
         self.ours, self.rival = True, False
 
     def _beside(self, theirs: Beat, before: Beat | None) -> None:

@@ -9,18 +9,8 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from serve_app.tenancy.allot import NOTHING, SILENT_S, Claim, Report, Share, Shares, Subject
-from serve_app.tenancy.division import (
-    STALE_S,
-    Part,
-    Told,
-    adapters_of,
-    alone,
-    dead,
-    divide,
-    late,
-    together,
-    within,
-)
+from serve_app.tenancy.division import STALE_S, Told, adapters_of, dead, divide, late, together
+from serve_app.tenancy.parts import Part, alone, within
 from serve_app.tenancy.window import WINDOW_S
 
 

@@ -128,7 +128,7 @@ class Board:
         return ":".join((self._prefix, *names))
 
 
-def _client(url: str) -> "Redis":
+def _client(url: str) -> Redis:
     """Redis as it is at ``url``, which may have options of its own. Nothing waits long for it."""
     try:
         client = Redis.from_url(
@@ -149,4 +149,4 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, Unreadable) as error:
-        raise BoardAway(f"{type(error).__name__}: {error}") from error
+        raise BoardAway(f"Redis: {type(error).__name__}: {error}") from error

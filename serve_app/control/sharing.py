@@ -11,7 +11,7 @@ from serve_app.control.authority import Authority
 from serve_app.control.times import Times
 from serve_app.settings import LimitsSettings
 from serve_app.tenancy.allot import Report, Shares, Subject
-from serve_app.tenancy.division import Part
+from serve_app.tenancy.parts import Part
 from serve_app.tenancy.usage import Batch
 from serve_app.tenancy.window import WINDOW_S
 

@@ -19,7 +19,8 @@ from serve_app.control.board import TIMEOUT_S, Board, BoardAway
 from serve_app.control.site_records import Post, Row, Spent, spent_elsewhere, spent_now
 from serve_app.control.times import Times
 from serve_app.tenancy.allot import Claim, Report, Shares, Subject
-from serve_app.tenancy.division import Part, Told
+from serve_app.tenancy.division import Told
+from serve_app.tenancy.parts import Part
 
 LOGGER = logging.getLogger("ray.serve")
 FIRST_S = 0.2

@@ -19,7 +19,7 @@ from serve_app.tenancy.allot import (
     Stake,
     allot,
 )
-from serve_app.tenancy.tally import FIRST_PART, first_part
+from serve_app.tenancy.tally import first_part
 
 STALE_S = 0.5
 """A claim older than this is asked for anew when another is pressed."""
@@ -49,21 +49,7 @@ class Told:
     @property
     def held(self) -> Amounts:
         """What it may have of each limit."""
-        return _amounts(self.stake(measure).held for measure in range(len(MEASURES)))
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a site was given of one subject's limits.
-
-    Attributes:
-        at: when, in seconds.
-        only: no other site has anything of them.
-    """
-
-    share: Share
-    at: float
-    only: bool = False
+        return amounts_of(self.stake(measure).held for measure in range(len(MEASURES)))
 
 
 def divide(
@@ -95,8 +81,8 @@ def divide(
             allowance[measure] = part
             elsewhere[measure] = sum(stake.used for stake in stakes)
     return Share(
-        _amounts(allowance),
-        _amounts(elsewhere),
+        amounts_of(allowance),
+        amounts_of(elsewhere),
         adapters=adapters_of(others.values()),
         counted=adapters_of(one for id_, one in others.items() if id_ < me),
         spent=spent,
@@ -118,9 +104,9 @@ def together(told: Iterable[Told]) -> Claim | None:
     claims = [one.claim for one in told]
     return Claim(
         max(told, key=lambda one: one.at).claim.limits,
-        _sums(claim.used for claim in claims),
-        _sums(one.held for one in told),
-        _sums(claim.wanted for claim in claims),
+        sums(claim.used for claim in claims),
+        sums(one.held for one in told),
+        sums(claim.wanted for claim in claims),
         adapters_of(told),
         any(claim.pressed for claim in claims),
     )
@@ -144,76 +130,26 @@ def dead(told: Told) -> Told:
     return Told(ended, _ended(told.given), told.at)
 
 
-def quiet(told: Told) -> Told:
-    """A site that is silent may be serving all the same: only its control may be lost, or its way
-    to Redis. So it keeps what it has, and wants nothing more."""
-    return replace(told, claim=replace(told.claim, wanted=NOTHING, pressed=False))
-
-
-def within(share: Share, site: Share) -> Share:
-    """A gateway's share, with what is so at other sites."""
-    return Share(
-        share.allowance,
-        _sums((share.elsewhere, site.elsewhere)),
-        share.adapters | site.adapters,
-        share.counted | site.counted,
-        (share.spent[0] + site.spent[0], share.spent[1] + site.spent[1]),
-        share.fresh and site.fresh,
-        share.needed or site.needed,
-    )
-
-
-def at_least(claim: Claim, told: Told) -> Claim:
-    """The claim of a site that may not have heard yet of all that its word before spoke of."""
-    used = most(claim.used, told.claim.used)
-    return replace(claim, used=used, held=most(claim.held, told.held))
-
-
-def all_but_a_part(claim: Claim) -> Amounts:
-    """What the only site takes that nobody waits at: while most of a limit is unused a part of it
-    stays free, so that who comes to another site need not wait for what this one holds."""
-    limits = [limit or 0 for limit in claim.limits]
-    return _amounts(
-        limit if 2 * used > limit else limit - limit // FIRST_PART
-        for limit, used in zip(limits, claim.used, strict=True)
-    )
-
-
-def alone(claim: Claim) -> Share:
-    """What a site may use while it can ask nobody and was given nothing: what its gateways hold,
-    or the first part of each limit."""
-    firsts = map(first_part, claim.limits)
-    return cut_off(Share(most(firsts, claim.held)), claim.limits)
-
-
-def cut_off(share: Share, limits: tuple[int | None, ...]) -> Share:
-    """The share of a site that hears of nobody. What it was not given others may have used, so
-    there is nothing to wait for."""
-    others = (
-        max(told, (limit or 0) - given)
-        for told, limit, given in zip(share.elsewhere, limits, share.allowance, strict=True)
-    )
-    return Share(share.allowance, _amounts(others), spent=share.spent)
-
-
 def most(some: Iterable[int], others: Iterable[int]) -> Amounts:
     """The larger of each."""
-    return _amounts(map(max, some, others))
+    return amounts_of(map(max, some, others))
 
 
 def least(some: Iterable[int], others: Iterable[int]) -> Amounts:
     """The smaller of each."""
-    return _amounts(map(min, some, others))
+    return amounts_of(map(min, some, others))
+
+
+def sums(amounts: Iterable[Amounts]) -> Amounts:
+    """The sum of each."""
+    return amounts_of(map(sum, zip(NOTHING, *amounts, strict=True)))
+
+
+def amounts_of(values: Iterable[int]) -> Amounts:
+    """In the order of ``MEASURES``."""
+    requests, tokens, concurrent, adapters = values
+    return requests, tokens, concurrent, adapters
 
 
 def _ended(amounts: Amounts) -> Amounts:
-    return _amounts([*amounts[:CONCURRENT], *NOTHING[CONCURRENT:]])
-
-
-def _sums(amounts: Iterable[Amounts]) -> Amounts:
-    return _amounts(map(sum, zip(NOTHING, *amounts, strict=True)))
-
-
-def _amounts(values: Iterable[int]) -> Amounts:
-    requests, tokens, concurrent, adapters = values
-    return requests, tokens, concurrent, adapters
+    return amounts_of([*amounts[:CONCURRENT], *NOTHING[CONCURRENT:]])

@@ -14,8 +14,8 @@ from serve_app.control.site_records import Post, Row, beats_in, row_in, written
 from serve_app.control.sites import Sites
 from serve_app.control.times import Times
 from serve_app.tenancy.allot import SILENT_S, Report, Share, Shares, Subject
-from serve_app.tenancy.division import Part
 from serve_app.tenancy.limits import Limits
+from serve_app.tenancy.parts import Part
 from serve_app.tenancy.tally import Ask, Tally
 from tests.unit.control.sharing import LEARNING_S, SUBJECT, Clock, Gateway
 

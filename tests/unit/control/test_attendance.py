@@ -59,6 +59,15 @@ def test_that_redis_has_lost_what_was_written_is_noticed(found: Beat | None) -> 
     assert attendance.lost
 
 
+def test_a_beat_that_was_written_though_nobody_heard_is_not_lost() -> None:
+    attendance = looked(None, None)
+    written = 2
+    for _ in range(3):
+        attendance.look({"east": OWN[written]}, 3.0)
+        assert not attendance.lost
+        written = attendance.number
+
+
 def test_a_site_that_goes_on_counts_as_it_told() -> None:
     attendance = looked(None, None, others=[1, 2])
     told = {"west": Told(WANTS, NOTHING, 2.0)}
