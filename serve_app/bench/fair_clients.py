@@ -42,7 +42,7 @@ class Asked:
     Attributes:
         at_s: when it was sent, in seconds since its block began.
         over_s: when it was over.
-        first_s: seconds from the former to its first output, None if it was refused.
+        first_s: seconds from ``at_s`` to its first output, None if it was refused.
         tokens: what it used, the prompt's too.
     """
 

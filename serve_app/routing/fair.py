@@ -178,14 +178,16 @@ class FairQueue:
             del self._backlog[flow.tenant]
 
     def _standing(self, flow: Flow, seats: Seats, now: float) -> Standing:
+        """By the larger of its shares, of seats and of tokens."""
         self._look_about(now)
         tenants, _ = self._about
         if tenants <= 1:
             return Standing.ALONE
         share = self._share(flow)
+        if flow.seated >= room(seats.own) * share:
+            return Standing.ABOVE
         used, fair = flow.use.at(now), self._use.at(now) * share
-        own = seats.own if used > CLEARLY * fair else room(seats.own)
-        if used <= fair and flow.seated < own * share:
+        if used <= CLEARLY * fair or (used <= fair and flow.seated < seats.own * share):
             return Standing.BELOW
         return Standing.ABOVE
 

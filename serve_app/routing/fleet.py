@@ -166,10 +166,7 @@ class Fleet:
             if self._seats is None:
                 news = (one.news for one in self._heard.values())
                 self._seats = seats.seats_of(news, self._gateway)
-            backed_up = seats.backed_up(self._told_views())
-            if backed_up != self._seats.backed_up:
-                self._seats = replace(self._seats, backed_up=backed_up)
-            return self._seats
+            return replace(self._seats, backed_up=seats.backed_up(self._told_views()))
 
     def fits(self, adapter: str | None, standing: Standing) -> bool:
         """Whether a replica that would answer for ``adapter`` has a seat left."""

@@ -59,7 +59,7 @@ class Seats:
         if standing is Standing.BELOW:
             return max(1, room(self.capacity))
         if self.backed_up:
-            return 1  # more would only wait in an engine, where nobody has a turn
+            return self.of_others + 1  # more would wait in an engine, where nobody has a turn
         if standing is Standing.ALONE:
             return self.capacity + max(1, self.capacity // SPARE)
         return max(1, self.capacity)
@@ -97,7 +97,7 @@ def fits(adapter: str | None, standing: Standing, replicas: Iterable[ReplicaView
 
     Engines queue each for itself: seats elsewhere are of no use to who goes where its adapter is.
     """
-    known, room = adapter is None, False
+    known, elsewhere = adapter is None, False
     for view in replicas:
         if not view.alive:
             continue
@@ -106,8 +106,8 @@ def fits(adapter: str | None, standing: Standing, replicas: Iterable[ReplicaView
             if has:
                 return True
             known = True
-        room = room or has
-    return room and not known
+        elsewhere = elsewhere or has
+    return elsewhere and not known
 
 
 def _has_room(view: ReplicaView, standing: Standing) -> bool:

@@ -1,4 +1,4 @@
-"""The databases the registry is tested on: SQLite files, and one real Postgres server."""
+"""What the registry is tested on: SQLite files, one real Postgres server, and real Redis."""
 
 import itertools
 import warnings
@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from serve_app.control.board import Board
+from serve_app.tenancy.limits import Limits
 from tests.redis_server import RedisServer, running_redis
 from tests.unit.control.bench import Bench
+from tests.unit.control.several_sites import Several
 
 _numbers = itertools.count(1)
 STARTS = 6
@@ -81,3 +84,25 @@ def redis() -> Iterator[RedisServer]:
     """An empty server that speaks Redis' protocol."""
     with running_redis() as server:
         yield server
+
+
+@pytest.fixture
+async def board(redis: RedisServer) -> AsyncIterator[Callable[[str], Board]]:
+    """Makes what a site writes on."""
+    made: list[Board] = []
+
+    def make(site: str) -> Board:
+        made.append(Board(redis.url, site, "test"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def sites(board: Callable[[str], Board]) -> Callable[..., Several]:
+    """Makes two sites."""
+    return lambda gateways=1, **limits: Several(
+        Limits(**limits), [board("east"), board("west")], gateways
+    )

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from serve_app.tenancy.allot import MEASURES, Report
 from serve_app.tenancy.limits import Limits
 from serve_app.tenancy.tally import Ask, first_part
-from tests.unit.control.several_sites import Events, Memory, MemoryBoard, Several
+from tests.unit.control.several_sites import Memory, MemoryBoard, Several
+from tests.unit.control.site_events import Events
 
 STEPS = 250
 EVENTS = {

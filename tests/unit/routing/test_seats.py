@@ -53,6 +53,8 @@ def test_a_full_replica_has_room_for_tenants_below_their_share() -> None:
 def test_while_prompts_are_backed_up_only_tenants_below_their_share_enter() -> None:
     seats = Seats(16, backed_up=True)
     assert (seats.most(ABOVE), seats.most(ALONE), seats.most(BELOW)) == (1, 1, room(16))
+    beside = Seats(16, taken=5, gateways=2, backed_up=True)
+    assert beside.most(ABOVE) == 5 + 1, "whoever has nobody in may have one"
 
 
 def test_who_waits_for_a_full_replica_does_not_hold_up_those_for_another() -> None:
